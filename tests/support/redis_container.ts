@@ -1,0 +1,86 @@
+/**
+ * A Redis in a container, where there is a Docker engine and no `redis-server`.
+ *
+ * @module
+ */
+
+import { request } from "node:http";
+import process from "node:process";
+
+/** What runs a server: a child process or a container. */
+export interface Engine {
+  readonly version: string;
+  start(port: number, args: readonly string[]): Promise<void>;
+  /** Stops it where it runs. */
+  stop(): Promise<void>;
+  kill(signal: string): Promise<void>;
+  /** Why it does not run, where it has ended by itself. */
+  failure(): string | undefined;
+  dispose(): Promise<void>;
+}
+
+/** The part of testcontainers that is used here, so that its types are not a part of every type check. */
+interface Testcontainers {
+  GenericContainer: new (image: string) => Definition;
+  getContainerRuntimeClient(): Promise<{
+    container: { dockerode: { getContainer(id: string): { kill(options: { signal: string }): Promise<unknown> } } };
+  }>;
+}
+
+interface Definition {
+  withExposedPorts(port: { container: number; host: number }): this;
+  withCommand(command: string[]): this;
+  start(): Promise<Started>;
+}
+
+interface Started {
+  getId(): string;
+  stop(): Promise<unknown>;
+}
+
+const IMAGE = "redis:7";
+const PACKAGE: string = "testcontainers";
+
+/** Whether a Docker engine answers, at `DOCKER_HOST` or at its usual socket. */
+export function engineRuns(): Promise<boolean> {
+  const host = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+  const { protocol, hostname, port, pathname } = new URL(host);
+  const at = protocol === "unix:" ? { socketPath: pathname } : { hostname, port };
+  return new Promise((resolve) => {
+    const ping = request({ ...at, path: "/_ping", timeout: 2_000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    ping.on("timeout", () => ping.destroy());
+    ping.on("error", () => resolve(false));
+    ping.end();
+  });
+}
+
+/** Makes an engine that runs a server in a container, on the same port inside and outside. */
+export async function startContainer(): Promise<Engine> {
+  const { GenericContainer, getContainerRuntimeClient }: Testcontainers = await import(PACKAGE);
+  let started: Started | undefined;
+  const stop = async () => {
+    const running = started;
+    started = undefined;
+    await running?.stop();
+  };
+  return {
+    version: IMAGE,
+    async start(port, args) {
+      started = await new GenericContainer(IMAGE)
+        .withExposedPorts({ container: port, host: port })
+        .withCommand(["redis-server", "--protected-mode", "no", ...args])
+        .start();
+    },
+    stop,
+    async kill(signal) {
+      if (started === undefined) throw new Error(`Cannot send a signal to a stopped server: ${signal}`);
+      const { container } = await getContainerRuntimeClient();
+      await container.dockerode.getContainer(started.getId()).kill({ signal });
+    },
+    failure: () => undefined,
+    dispose: stop,
+  };
+}

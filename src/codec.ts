@@ -1,0 +1,96 @@
+/**
+ * How a payload becomes a value.
+ *
+ * @module
+ */
+
+/**
+ * Decodes payloads. Bring your own: an object with this one method is a codec.
+ *
+ * @example
+ * ```ts
+ * import type { Codec } from "@earshot/redis";
+ *
+ * const celsius: Codec<number> = { decode: (bytes) => new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0) };
+ * ```
+ */
+export interface Codec<T> {
+  /** Decodes one payload. What it throws becomes the cause of a `DecodeError`. The bytes are the codec's own to keep. */
+  decode(bytes: Uint8Array): T;
+}
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** UTF-8 text, the default. A byte that is not UTF-8 becomes U+FFFD; use {@linkcode bytes} where that may happen. */
+export const text: Codec<string> = { decode: (payload) => utf8.decode(payload) };
+
+/** The payload as it is, any bytes. */
+export const bytes: Codec<Uint8Array> = { decode: (payload) => payload };
+
+/** The codec {@linkcode json}: it serves for whatever type the caller says the JSON has. */
+export interface JsonCodec {
+  /** Decodes one payload, which is not checked against the type. */
+  decode<T = unknown>(bytes: Uint8Array): T;
+}
+
+/** JSON in UTF-8, not checked against a type: use {@linkcode schema} for that. */
+export const json: JsonCodec = {
+  decode<T>(payload: Uint8Array): T {
+    try {
+      return JSON.parse(strictUtf8.decode(payload)) as T;
+    } catch {
+      // The platform's own words repeat the payload.
+      throw new SyntaxError("The payload is not JSON");
+    }
+  },
+};
+
+/** What a Standard Schema library gives for a value. Source: https://standardschema.dev */
+export type StandardResult<T> =
+  | { readonly value: T; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string }[] };
+
+/** The part of a Standard Schema (version 1) that is used here: Zod, Valibot, ArkType and others offer it. */
+export interface StandardSchema<T> {
+  /** The interface that the libraries share. */
+  readonly "~standard": {
+    /** The version of that interface. */
+    readonly version: 1;
+    /** Checks and converts a value. */
+    readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
+  };
+}
+
+/**
+ * JSON that is validated, and converted, by any Standard Schema library. A schema that validates asynchronously cannot
+ * be used, since messages must keep their order.
+ *
+ * @example
+ * ```ts
+ * import { schema } from "@earshot/redis";
+ *
+ * const number = schema<number>({
+ *   "~standard": {
+ *     version: 1,
+ *     validate: (value) => typeof value === "number" ? { value } : { issues: [{ message: "Expected a number" }] },
+ *   },
+ * });
+ * number.decode(new TextEncoder().encode("42")); // 42
+ * ```
+ */
+export function schema<T>(standardSchema: StandardSchema<T>): Codec<T> {
+  const { validate } = standardSchema["~standard"];
+  return {
+    decode(payload) {
+      const result = validate(json.decode(payload));
+      if (result instanceof Promise) {
+        result.catch(() => {});
+        throw new TypeError("Cannot decode with a schema that validates asynchronously");
+      }
+      // The words of an issue may repeat the payload, so they are not told.
+      if (result.issues) throw new TypeError(`The payload does not fit the schema: ${result.issues.length} issues`);
+      return result.value;
+    },
+  };
+}

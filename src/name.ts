@@ -1,0 +1,100 @@
+/**
+ * Names of channels and patterns are any bytes; inside, a name is a string that stands for exactly those bytes.
+ *
+ * Bytes that are valid UTF-8 become that text. Any other byte 0x80 to 0xFF becomes the lone surrogate U+DC80 to U+DCFF
+ * (the way of Python's "surrogateescape", PEP 383), so that two different names never meet in one string, and a name
+ * that came with a message can be handed back to unsubscribe from it.
+ *
+ * @module
+ */
+
+/** The name of a channel or pattern: text, or any bytes. */
+export type Name = string | Uint8Array;
+/** One name, or several. */
+export type Names = Name | readonly Name[];
+
+const encoder = new TextEncoder();
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const LOW = 0xdc80;
+const HIGH = 0xdcff;
+
+/** The string that stands for `bytes`. */
+export function decodeName(bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return escapeBytes(bytes);
+  }
+}
+
+/**
+ * The bytes that `name` stands for.
+ *
+ * @throws {TypeError} when `name` has a lone surrogate that stands for no byte
+ */
+export function encodeName(name: string): Uint8Array {
+  if (name.isWellFormed()) return encoder.encode(name);
+  const parts: number[] = [];
+  for (const character of name) {
+    const point = character.codePointAt(0)!;
+    if (point >= LOW && point <= HIGH) parts.push(point - LOW + 0x80);
+    else if (point >= 0xd800 && point <= 0xdfff) {
+      throw new TypeError("A name must not hold a lone surrogate: use a Uint8Array for bytes that are not UTF-8");
+    } else parts.push(...encoder.encode(character));
+  }
+  return Uint8Array.from(parts);
+}
+
+/** The strings for names given in either form, so that equal bytes are equal strings; each once. */
+export function canonicalNames(names: Names): string[] {
+  const list = typeof names === "string" || names instanceof Uint8Array ? [names] : names;
+  return [...new Set(list.map(canonicalName))];
+}
+
+/**
+ * The one string for a name given in either form.
+ *
+ * @throws {TypeError} when it is neither a string nor a Uint8Array, or has a lone surrogate that stands for no byte
+ */
+export function canonicalName(name: Name): string {
+  if (name instanceof Uint8Array) return decodeName(name);
+  if (typeof name !== "string") throw new TypeError(`A name must be a string or a Uint8Array: ${typeof name}`);
+  return name.isWellFormed() ? name : decodeName(encodeName(name));
+}
+
+/** Escapes the bytes that are in no valid UTF-8 sequence, and decodes the runs between them. */
+function escapeBytes(bytes: Uint8Array): string {
+  const parts: string[] = [];
+  let from = 0;
+  for (let at = 0; at <= bytes.length;) {
+    const length = at < bytes.length ? characterLength(bytes, at) : 0;
+    if (length > 0) {
+      at += length;
+      continue;
+    }
+    if (at > from) parts.push(strict.decode(bytes.subarray(from, at)));
+    if (at < bytes.length) parts.push(String.fromCharCode(LOW + bytes[at]! - 0x80));
+    from = ++at;
+  }
+  return parts.join("");
+}
+
+/** What may follow the first byte of a longer character, where that is less than any continuation byte (RFC 3629). */
+const SECOND: ReadonlyMap<number, readonly [least: number, most: number]> = new Map([
+  [0xe0, [0xa0, 0xbf]],
+  [0xed, [0x80, 0x9f]],
+  [0xf0, [0x90, 0xbf]],
+  [0xf4, [0x80, 0x8f]],
+]);
+
+/** Length in bytes of the valid UTF-8 character at `at`; 0 where there is none. */
+function characterLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at]!;
+  const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  for (let i = 1; i < length; i++) {
+    const [least, most] = i === 1 ? SECOND.get(first) ?? [0x80, 0xbf] : [0x80, 0xbf];
+    const byte = bytes[at + i];
+    if (byte === undefined || byte < least || byte > most) return 0;
+  }
+  return length;
+}

@@ -1,0 +1,272 @@
+/**
+ * Commands and replies to bytes: what a client sends, and what a broker answers.
+ *
+ * @module
+ */
+
+import type { Reply } from "./reply.ts";
+
+/** One argument of a command; a number goes as its decimal text. */
+export type Argument = string | number | Uint8Array;
+
+const encoder = new TextEncoder();
+
+/** Up to this length, in characters, a loop writes faster than the call that would do it. */
+const SHORT = 32;
+
+/** Above this length, in characters, encoding a text costs less than measuring it first. */
+const LONG = 256;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const ASTERISK = 0x2a;
+const DOLLAR = 0x24;
+const ZERO = 0x30;
+
+/**
+ * The bytes of one command: an array of bulk strings.
+ *
+ * Measures first and then fills one buffer of exactly that size, since most arguments are shorter than what another
+ * buffer would cost. A lone surrogate becomes U+FFFD, as in every UTF-8 encoder of the web.
+ *
+ * @throws {TypeError} when there is no argument, or one is no string, finite number or Uint8Array
+ */
+export function encodeCommand(args: readonly Argument[]): Uint8Array {
+  if (args.length === 0) throw new TypeError("Cannot encode a command without a single argument");
+  const pieces: (string | Uint8Array)[] = [];
+  const lengths: number[] = [];
+  let size = headerSize(args.length);
+  for (const arg of args) {
+    const piece = pieceOf(arg);
+    const length = typeof piece === "string" ? utf8Length(piece) : byteLength(piece);
+    pieces.push(piece);
+    lengths.push(length);
+    size += headerSize(length) + length + 2;
+  }
+  const bytes = new Uint8Array(size);
+  let at = writeHeader(bytes, 0, ASTERISK, args.length);
+  for (let index = 0; index < pieces.length; index++) {
+    const piece = pieces[index]!;
+    const length = lengths[index]!;
+    at = writeHeader(bytes, at, DOLLAR, length);
+    if (typeof piece === "string") writeText(bytes, at, piece, length);
+    else bytes.set(piece, at);
+    at = writeLineEnd(bytes, at + length);
+  }
+  return bytes;
+}
+
+/** All parts in one piece; a single part is returned as it is, not copied. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  let size = 0;
+  for (const part of parts) size += part.length;
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/**
+ * The bytes of a reply, as a server sends it in that protocol.
+ *
+ * RESP3 has every type. RESP2 lacks most, and gets what servers make of them: pushes and sets are arrays, maps are flat
+ * arrays, booleans are 1 and 0, null is `$-1`, other numbers and verbatim strings are bulk strings, bulk errors are
+ * simple ones, attributes are left out. A line cannot hold line breaks: each run of them becomes one space.
+ */
+export function encodeReply(reply: Reply, protocol: 2 | 3): Uint8Array {
+  const output = new Output();
+  writeReply(output, reply, protocol);
+  return output.take();
+}
+
+function writeReply(output: Output, reply: Reply, protocol: 2 | 3): void {
+  if (protocol === 3 && reply.attributes !== undefined && reply.attributes.length > 0) {
+    writePairs(output, "|", reply.attributes, protocol);
+  }
+  switch (reply.type) {
+    case "simple-string":
+      return output.text("+", reply.value);
+    case "simple-error":
+      return output.text("-", reply.value);
+    case "bulk-error":
+      return protocol === 3 ? output.bulk("!", encoder.encode(reply.value)) : output.text("-", reply.value);
+    case "integer":
+      return output.line(`:${reply.value}`);
+    case "bulk-string":
+      return output.bulk("$", reply.value);
+    case "null":
+      return output.line(protocol === 3 ? "_" : "$-1");
+    case "boolean":
+      if (protocol === 3) return output.line(reply.value ? "#t" : "#f");
+      return output.line(reply.value ? ":1" : ":0");
+    case "double":
+      return writeNumber(output, ",", doubleText(reply.value), protocol);
+    case "big-number":
+      return writeNumber(output, "(", String(reply.value), protocol);
+    case "verbatim-string":
+      return protocol === 3 ? output.bulk("=", reply.value, `${reply.format}:`) : output.bulk("$", reply.value);
+    case "array":
+    case "set":
+    case "push":
+      output.line(`${protocol === 3 ? MARKS[reply.type] : "*"}${reply.value.length}`);
+      for (const element of reply.value) writeReply(output, element, protocol);
+      return;
+    case "map":
+      return writePairs(output, "%", reply.value, protocol);
+  }
+}
+
+const MARKS = { array: "*", set: "~", push: ">" } as const;
+
+function writePairs(
+  output: Output,
+  mark: "%" | "|",
+  pairs: readonly (readonly [Reply, Reply])[],
+  protocol: 2 | 3,
+): void {
+  output.line(protocol === 3 ? `${mark}${pairs.length}` : `*${2 * pairs.length}`);
+  for (const [key, value] of pairs) {
+    writeReply(output, key, protocol);
+    writeReply(output, value, protocol);
+  }
+}
+
+/** A number that RESP2 has no type for. */
+function writeNumber(output: Output, mark: "," | "(", text: string, protocol: 2 | 3): void {
+  if (protocol === 3) output.line(`${mark}${text}`);
+  else output.bulk("$", encoder.encode(text));
+}
+
+function doubleText(value: number): string {
+  if (Number.isNaN(value)) return "nan";
+  if (Object.is(value, -0)) return "-0";
+  if (Number.isFinite(value)) return String(value);
+  return value > 0 ? "inf" : "-inf";
+}
+
+/** The bytes of one reply while it is written: one buffer that doubles, since a reply's size is not known before. */
+class Output {
+  #bytes = new Uint8Array(256);
+  #length = 0;
+
+  /** A line of characters below U+0100, each of them one byte. */
+  line(text: string): void {
+    this.#latin1(text);
+    this.#lineEnd();
+  }
+
+  /** A line with a text of any characters, as UTF-8. */
+  text(mark: string, text: string): void {
+    this.#latin1(mark);
+    const bytes = encoder.encode(text.replace(/[\r\n]+/g, " "));
+    this.#append(bytes);
+    this.#lineEnd();
+  }
+
+  /** A header and `prefix`, which its length counts, and then the bytes. */
+  bulk(mark: string, bytes: Uint8Array, prefix = ""): void {
+    this.line(`${mark}${prefix.length + bytes.length}`);
+    this.#latin1(prefix);
+    this.#append(bytes);
+    this.#lineEnd();
+  }
+
+  /** What was written, in a buffer of exactly its length. */
+  take(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #latin1(text: string): void {
+    this.#reserve(text.length);
+    for (let at = 0; at < text.length; at++) this.#bytes[this.#length++] = text.charCodeAt(at);
+  }
+
+  #append(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  #lineEnd(): void {
+    this.#reserve(2);
+    this.#length = writeLineEnd(this.#bytes, this.#length);
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
+/** The argument as what is quickest to measure: short text as it is, long text as its bytes. */
+function pieceOf(arg: Argument): string | Uint8Array {
+  if (typeof arg === "number") return decimal(arg);
+  return typeof arg === "string" && arg.length > LONG ? encoder.encode(arg) : arg;
+}
+
+function decimal(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  throw new TypeError(`Cannot encode an argument that is not a finite number: ${value}`);
+}
+
+/** Names the type only: an argument may be a secret. */
+function byteLength(value: Uint8Array): number {
+  if (value instanceof Uint8Array) return value.length;
+  const type = value === null ? "null" : typeof value;
+  throw new TypeError(`Cannot encode an argument that is no string, number or Uint8Array: ${type}`);
+}
+
+function utf8Length(text: string): number {
+  let length = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) {
+      length += 1;
+      continue;
+    }
+    length += 2;
+    // A pair is two units and four bytes.
+    if (unit >= 0xd800 && unit < 0xdc00 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00) at++;
+  }
+  return length;
+}
+
+/** How many bytes the header of that length or count takes. */
+function headerSize(value: number): number {
+  let size = 4;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) size++;
+  return size;
+}
+
+function writeHeader(bytes: Uint8Array, at: number, mark: number, value: number): number {
+  const end = at + headerSize(value) - 2;
+  bytes[at] = mark;
+  let rest = value;
+  for (let digit = end - 1; digit > at; digit--) {
+    bytes[digit] = ZERO + rest % 10;
+    rest = Math.floor(rest / 10);
+  }
+  return writeLineEnd(bytes, end);
+}
+
+function writeLineEnd(bytes: Uint8Array, at: number): number {
+  bytes[at] = CR;
+  bytes[at + 1] = LF;
+  return at + 2;
+}
+
+function writeText(bytes: Uint8Array, at: number, text: string, length: number): void {
+  if (length !== text.length || length > SHORT) {
+    encoder.encodeInto(text, bytes.subarray(at, at + length));
+    return;
+  }
+  for (let index = 0; index < length; index++) bytes[at + index] = text.charCodeAt(index);
+}

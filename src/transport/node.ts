@@ -1,0 +1,287 @@
+/**
+ * The leaf over `node:net` and `node:tls`, for Node, Bun and whatever else has them.
+ *
+ * @module
+ */
+
+import net, { type OnReadOpts, type Socket } from "node:net";
+import tls from "node:tls";
+import { type Endpoint, endpointText, type TlsOptions } from "../endpoint.ts";
+import type { ConnectionError } from "../errors.ts";
+import {
+  alreadyClosed,
+  alreadyReading,
+  cannotConnect,
+  connectionLost,
+  type Dial,
+  ReadBuffer,
+  REASONS,
+  type Transport,
+} from "./transport.ts";
+
+/**
+ * Dials with `net.connect` or `tls.connect`, and reads through `onread`: the socket fills our buffer in place, where a
+ * `'data'` event costs an allocation of 64 KiB and an event for every read, however small.
+ *
+ * @throws {ConnectionError} when the endpoint cannot be reached; its text says why, its `cause` is the platform's error
+ */
+export const dial: Dial = (endpoint, { signal }) => {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const text = endpointText(endpoint);
+  const inbox = new Inbox();
+  let socket: Socket;
+  try {
+    socket = open(endpoint, inbox.onread);
+  } catch (error) {
+    return Promise.reject(cannotConnect(text, reason(error), error));
+  }
+  const transport = new NodeTransport(socket, text, inbox);
+  return new Promise((resolve, reject) => {
+    const ready = endpoint.tls === undefined ? "connect" : "secureConnect";
+    const connected = () => {
+      forget();
+      socket.setNoDelay(true);
+      resolve(transport);
+    };
+    const failed = (error?: Error) => {
+      forget();
+      transport.close();
+      reject(cannotConnect(text, dialReason(error, endpoint), error));
+    };
+    // A socket that closes without an error must not leave the dial pending.
+    const closed = () => failed();
+    const abort = () => {
+      forget();
+      transport.close();
+      reject(signal.reason);
+    };
+    const forget = () => {
+      socket.off(ready, connected).off("error", failed).off("close", closed);
+      signal.removeEventListener("abort", abort);
+    };
+    socket.once(ready, connected).once("error", failed).once("close", closed);
+    signal.addEventListener("abort", abort, { once: true });
+  });
+};
+
+/** The transport of a socket that somebody else has made: an accepted one, which takes no `onread`. */
+export function nodeTransport(socket: Socket, endpoint: string): Transport {
+  const inbox = new Inbox();
+  const transport = new NodeTransport(socket, endpoint, inbox);
+  socket.on("data", (chunk: Uint8Array) => {
+    // A plain view: `slice` of the platform's own class does not copy, which no reader of a `Uint8Array` expects.
+    if (!inbox.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))) socket.pause();
+  });
+  return transport;
+}
+
+function open(endpoint: Endpoint, onread: OnReadOpts): Socket {
+  const { host, port, path } = endpoint;
+  const where = path === undefined ? { host, port } : { path };
+  if (endpoint.tls === undefined) return net.connect({ ...where, onread });
+  // `tls.connect` hands `onread` to its socket, which its types do not know.
+  const options: tls.ConnectionOptions & { onread: OnReadOpts } = {
+    ...where,
+    ...tlsOptions(endpoint.tls, host),
+    onread,
+  };
+  return tls.connect(options);
+}
+
+function tlsOptions({ caCerts, cert, key, serverName }: TlsOptions, host: string): tls.ConnectionOptions {
+  const name = serverName ?? host;
+  return {
+    // An address may not stand in the SNI, but the certificate is checked against it all the same.
+    ...(net.isIP(name) === 0 ? { servername: name } : {}),
+    checkServerIdentity: (_, certificate) => tls.checkServerIdentity(name, certificate),
+    // `ca` replaces the system's own roots, so they are given again. Node 20 cannot list those of NODE_EXTRA_CA_CERTS.
+    ...(caCerts === undefined
+      ? {}
+      : { ca: [...(tls.getCACertificates?.("default") ?? tls.rootCertificates), ...caCerts] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+/** Above this the socket is paused. Four buffers, so that a reader who is late by one turn does not stop the flow. */
+const HIGH_WATER = 256 * 1024;
+
+interface PendingRead {
+  readonly resolve: (chunk: Uint8Array | undefined) => void;
+  readonly reject: (error: ConnectionError) => void;
+}
+
+/** What has arrived and was not read yet. */
+class Inbox {
+  readonly #buffer = new ReadBuffer();
+  readonly #chunks: Uint8Array[] = [];
+  #size = 0;
+  #flow: "flowing" | "paused" = "flowing";
+  #pending: PendingRead | undefined;
+  /** What follows the last chunk. */
+  #end: "open" | "ended" | ConnectionError = "open";
+
+  /** The socket writes into our buffer; `false` pauses it. */
+  readonly onread: OnReadOpts = {
+    buffer: () => this.#buffer.free(),
+    callback: (count) => this.push(this.#buffer.take(count)),
+  };
+
+  /** Takes a chunk; `false` when the socket should pause. */
+  push(chunk: Uint8Array): boolean {
+    if (this.#pending !== undefined) {
+      this.#pending.resolve(chunk);
+      this.#pending = undefined;
+      return true;
+    }
+    const last = this.#chunks.at(-1);
+    if (last?.buffer === chunk.buffer && last.byteOffset + last.byteLength === chunk.byteOffset) {
+      const length = last.byteLength + chunk.byteLength;
+      this.#chunks[this.#chunks.length - 1] = new Uint8Array(chunk.buffer, last.byteOffset, length);
+    } else {
+      this.#chunks.push(chunk);
+    }
+    this.#size += chunk.byteLength;
+    if (this.#size >= HIGH_WATER) this.#flow = "paused";
+    return this.#flow === "flowing";
+  }
+
+  /** Whether the paused socket should flow again; true once. */
+  wantsMore(): boolean {
+    if (this.#flow === "flowing" || this.#size > 0 || this.#end !== "open") return false;
+    this.#flow = "flowing";
+    return true;
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    if (this.#pending !== undefined) return Promise.reject(alreadyReading());
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) {
+      this.#size -= chunk.byteLength;
+      return Promise.resolve(chunk);
+    }
+    if (this.#end === "open") {
+      return new Promise((resolve, reject) => {
+        this.#pending = { resolve, reject };
+      });
+    }
+    return this.#end === "ended" ? Promise.resolve(undefined) : Promise.reject(this.#end);
+  }
+
+  /** Nothing more comes; the first end stands. */
+  end(how: "ended" | ConnectionError): void {
+    if (this.#end !== "open") return;
+    this.#end = how;
+    if (how === "ended") this.#pending?.resolve(undefined);
+    else this.#pending?.reject(how);
+    this.#pending = undefined;
+  }
+
+  /** Forgets what was not read, and ends. */
+  close(): void {
+    this.#chunks.length = 0;
+    this.#size = 0;
+    this.end("ended");
+    this.#end = "ended";
+  }
+}
+
+class NodeTransport implements Transport {
+  readonly #socket: Socket;
+  readonly #endpoint: string;
+  readonly #inbox: Inbox;
+  /** What a write rejects with from now on, once there is such a thing. */
+  #failure: ConnectionError | undefined;
+  readonly #writes = new Set<(error: ConnectionError) => void>();
+
+  constructor(socket: Socket, endpoint: string, inbox: Inbox) {
+    this.#socket = socket;
+    this.#endpoint = endpoint;
+    this.#inbox = inbox;
+    socket.on("end", () => inbox.end("ended"));
+    // Stays for good: a socket may emit an error after its close too, and one without a listener ends the process.
+    socket.on("error", (error: Error) => {
+      const lost = connectionLost(endpoint, reason(error), error);
+      inbox.end(lost);
+      this.#fail(lost);
+    });
+    socket.on("close", () => {
+      inbox.end("ended");
+      this.#fail(connectionLost(endpoint, REASONS.ended));
+    });
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    const read = this.#inbox.read();
+    if (this.#inbox.wantsMore()) this.#socket.resume();
+    return read;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (bytes.byteLength === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#writes.add(reject);
+      this.#socket.write(bytes, (error) => {
+        this.#writes.delete(reject);
+        if (error) reject(this.#failure ?? connectionLost(this.#endpoint, reason(error), error));
+        else resolve();
+      });
+    });
+  }
+
+  close(): void {
+    this.#inbox.close();
+    this.#fail(alreadyClosed(this.#endpoint));
+    // TLS says farewell in `end` only; without it the peer takes a clean close for a truncation.
+    this.#socket.end().destroy();
+  }
+
+  /** The platform does not answer every write of a socket that is gone, so we do. The first failure stands. */
+  #fail(failure: ConnectionError): void {
+    this.#failure ??= failure;
+    for (const reject of this.#writes) reject(this.#failure);
+    this.#writes.clear();
+  }
+}
+
+function dialReason(error: Error | undefined, { tls }: Endpoint): string {
+  if (error === undefined) return tls === undefined ? REASONS.ended : REASONS.endedInHandshake;
+  return tls !== undefined && codeOf(error) === "ECONNRESET" ? REASONS.endedInHandshake : reason(error);
+}
+
+const REASON_OF_CODE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: REASONS.refused,
+  ECONNRESET: REASONS.reset,
+  ECONNABORTED: REASONS.ended,
+  EPIPE: REASONS.ended,
+  ERR_STREAM_WRITE_AFTER_END: REASONS.ended,
+  ERR_STREAM_DESTROYED: REASONS.ended,
+  ETIMEDOUT: REASONS.timedOut,
+  EHOSTUNREACH: REASONS.unreachable,
+  ENETUNREACH: REASONS.unreachable,
+  ENOTFOUND: REASONS.unknownHost,
+  EAI_AGAIN: REASONS.unknownHost,
+  ENOENT: REASONS.noSocket,
+  EACCES: REASONS.forbidden,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: REASONS.untrusted,
+  UNABLE_TO_GET_ISSUER_CERT: REASONS.untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: REASONS.untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: REASONS.untrusted,
+  DEPTH_ZERO_SELF_SIGNED_CERT: REASONS.untrusted,
+  ERR_TLS_CERT_ALTNAME_INVALID: REASONS.wrongName,
+  CERT_HAS_EXPIRED: REASONS.expired,
+  ERR_SSL_WRONG_VERSION_NUMBER: REASONS.notTls,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: REASONS.notTls,
+};
+
+function reason(error: unknown): string {
+  const code = codeOf(error);
+  const known = code !== undefined && Object.hasOwn(REASON_OF_CODE, code) ? REASON_OF_CODE[code] : undefined;
+  return known ?? (error instanceof Error ? error.message : String(error));
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}

@@ -1,0 +1,112 @@
+/**
+ * A byte stream to a peer, and how to get one. A transport knows no RESP. Below the contract stands what its leaves share:
+ * the words of their errors, and the buffer that they read into.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../endpoint.ts";
+import { ConnectionError } from "../errors.ts";
+
+/** A connected byte stream. One reader at a time; close it also when the peer has ended it or when it broke. */
+export interface Transport {
+  /**
+   * Resolves with the next bytes, at least one, as soon as there are any; the chunk belongs to the caller and is never
+   * written to again, though it may share a larger buffer with its neighbours. Resolves with `undefined` when the peer has
+   * ended the stream, or after {@linkcode close}; what came before that end, or before a break, is delivered first.
+   * While nobody calls it, the transport stops reading the socket after a bounded amount, so the peer feels backpressure.
+   *
+   * @throws {ConnectionError} when the connection broke
+   * @throws {TypeError} while an earlier read is pending
+   */
+  read(): Promise<Uint8Array | undefined>;
+  /**
+   * Writes all of `bytes`; resolves when the socket has taken them. The bytes must not change until then. Writes go out
+   * whole and in the order of the calls, also when one does not wait for the other.
+   *
+   * @throws {ConnectionError} when the connection broke or was closed
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Closes at once, in both directions; a pending read resolves with `undefined`, a pending write rejects, and what has
+   * arrived unread is dropped. Idempotent, never throws.
+   */
+  close(): void;
+}
+
+/** What {@linkcode Dial} is given besides the endpoint. */
+export interface DialOptions {
+  /** Gives up: the dial rejects with the reason of the signal and leaves no socket behind. */
+  signal: AbortSignal;
+}
+
+/**
+ * Opens a transport to an endpoint; under TLS it resolves after the handshake. Bring your own for a proxy, a tunnel or a
+ * test.
+ *
+ * @throws {ConnectionError} when the endpoint cannot be reached; its text says why, its `cause` is the platform's error
+ */
+export type Dial = (endpoint: Endpoint, options: DialOptions) => Promise<Transport>;
+
+/** Why a connection cannot be made or was lost: the platforms word it in their own ways, users read it in one. */
+export const REASONS = {
+  refused: "connection refused",
+  reset: "connection reset by the peer",
+  ended: "the peer closed the connection",
+  timedOut: "the peer does not answer",
+  unreachable: "no route to the host",
+  unknownHost: "the host name cannot be resolved",
+  noSocket: "no socket exists at this path",
+  forbidden: "the operating system denies access",
+  untrusted: "the server's certificate is signed by an unknown authority, add its root certificate to tls.caCerts",
+  wrongName: "the server's certificate is for another host name, check the host or set tls.serverName",
+  expired: "the server's certificate has expired",
+  notTls: "the server does not speak TLS on this port",
+  endedInHandshake: "the peer closed the connection during the TLS handshake, it may not speak TLS on this port",
+} as const;
+
+/** The error of a dial. `endpoint` is its text, `reason` one of {@linkcode REASONS} or the platform's own words. */
+export function cannotConnect(endpoint: string, reason: string, cause: unknown): ConnectionError {
+  return new ConnectionError(`Cannot connect to ${endpoint}: ${reason}`, { endpoint, cause });
+}
+
+/** The error of a read or a write whose connection broke, with the same arguments as {@linkcode cannotConnect}. */
+export function connectionLost(endpoint: string, reason: string, cause?: unknown): ConnectionError {
+  return new ConnectionError(`Lost the connection to ${endpoint}: ${reason}`, { endpoint, cause });
+}
+
+/** The error of a write after this side's own close. */
+export function alreadyClosed(endpoint: string): ConnectionError {
+  return new ConnectionError(`Cannot write to ${endpoint}: the connection was closed on this side`, { endpoint });
+}
+
+/** The error of a read that does not wait for the one before it. */
+export function alreadyReading(): TypeError {
+  return new TypeError("Cannot read: an earlier read is still pending");
+}
+
+/** 64 KiB: what both Deno and libuv read at a time. */
+const BUFFER_SIZE = 64 * 1024;
+/** Below this a read would be cut short often, so a fresh buffer is cheaper. */
+const LEAST_FREE = 16 * 1024;
+
+/**
+ * Memory for reads that is filled from an increasing position and never twice: a chunk may be kept for ever, and a small
+ * one costs neither an allocation of its own nor a copy.
+ */
+export class ReadBuffer {
+  #free = new Uint8Array(BUFFER_SIZE);
+
+  /** Where the next read goes, at least 16 KiB. */
+  free(): Uint8Array<ArrayBuffer> {
+    if (this.#free.byteLength < LEAST_FREE) this.#free = new Uint8Array(BUFFER_SIZE);
+    return this.#free;
+  }
+
+  /** Takes out the first `count` bytes of {@linkcode free}, which a read has filled. */
+  take(count: number): Uint8Array<ArrayBuffer> {
+    const chunk = this.#free.subarray(0, count);
+    this.#free = this.#free.subarray(count);
+    return chunk;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * Calls that wait until names have come to rest: acknowledged where they are wanted, gone where they are not.
+ * A call that a later one overtakes comes to rest with it.
+ *
+ * @module
+ */
+
+import { type RedisError, ReplyError } from "../errors.ts";
+import type { Kind } from "../message.ts";
+import { KIND_NAMES } from "../protocol/kind.ts";
+import type { Clock } from "./clock.ts";
+import { type CallOptions, within } from "./wait.ts";
+
+/** Where a name stands: at rest, refused, or not yet there. */
+export type Standing = "settled" | "unsettled" | ReplyError;
+
+/** One name of one kind. */
+export interface KindedName {
+  readonly kind: Kind;
+  readonly name: string;
+}
+
+/** What a call wants of its names. */
+export type Wanted = "present" | "absent";
+
+interface Call {
+  readonly wants: Wanted;
+  /** How many of its names are not at rest. */
+  pending: number;
+  refusal: ReplyError | undefined;
+  readonly settle: (error: RedisError | undefined) => void;
+}
+
+/** Everything that waits on one supervisor. */
+export class Calls {
+  #waiting: Readonly<Record<Kind, Map<string, Set<Call>>>> = {
+    channel: new Map(),
+    pattern: new Map(),
+    shard: new Map(),
+  };
+  #standing: (kind: Kind, name: string) => Standing;
+  #clock: Clock;
+
+  /** `standing` tells where a name stands now. */
+  constructor(standing: (kind: Kind, name: string) => Standing, clock: Clock) {
+    this.#standing = standing;
+    this.#clock = clock;
+  }
+
+  /**
+   * Waits until all of `names` are at rest.
+   *
+   * @throws {ReplyError} the first refusal, once every name is at rest
+   * @throws {TimeoutError} when `timeoutMs` passed first
+   */
+  async wait(what: string, wants: Wanted, names: readonly KindedName[], options: CallOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    let settle: Call["settle"] = () => {};
+    const settled = new Promise<void>((resolve, reject) => {
+      settle = (error) => error === undefined ? resolve() : reject(error);
+    });
+    const call: Call = { wants, pending: 0, refusal: undefined, settle };
+    for (const { kind, name } of names) this.#enter(call, kind, name);
+    if (call.pending === 0) settle(call.refusal);
+    try {
+      await within(settled, what, options, this.#clock);
+    } finally {
+      if (call.pending > 0) this.#forget(call, names);
+    }
+  }
+
+  /** Does any call wait for this name? */
+  has(kind: Kind, name: string): boolean {
+    return this.#waiting[kind].has(name);
+  }
+
+  /** Looks again at the calls that wait for this name. */
+  look(kind: Kind, name: string): void {
+    const calls = this.#waiting[kind].get(name);
+    if (calls === undefined) return;
+    const standing = this.#standing(kind, name);
+    if (standing === "unsettled") return;
+    this.#waiting[kind].delete(name);
+    for (const call of calls) {
+      if (standing instanceof ReplyError) call.refusal ??= standing;
+      if (--call.pending === 0) call.settle(call.refusal);
+    }
+  }
+
+  /** Looks again at everything. */
+  lookAtAll(): void {
+    for (const kind of KIND_NAMES) for (const name of [...this.#waiting[kind].keys()]) this.look(kind, name);
+  }
+
+  /** All is over: calls that want names present fail with `error`, the others have what they want. */
+  end(error: RedisError): void {
+    for (const kind of KIND_NAMES) {
+      for (const calls of [...this.#waiting[kind].values()]) {
+        for (const call of calls) call.settle(call.wants === "present" ? error : undefined);
+      }
+    }
+  }
+
+  #enter(call: Call, kind: Kind, name: string): void {
+    const standing = this.#standing(kind, name);
+    if (standing instanceof ReplyError) call.refusal ??= standing;
+    if (standing !== "unsettled") return;
+    const calls = this.#waiting[kind].get(name);
+    if (calls?.has(call)) return;
+    if (calls === undefined) this.#waiting[kind].set(name, new Set([call]));
+    else calls.add(call);
+    call.pending++;
+  }
+
+  #forget(call: Call, names: readonly KindedName[]): void {
+    for (const { kind, name } of names) {
+      const calls = this.#waiting[kind].get(name);
+      if (calls?.delete(call) && calls.size === 0) this.#waiting[kind].delete(name);
+    }
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Pumps one transport through one session: reads while it may, joins the writes of one turn, keeps the one timer.
+ * It is told to stop reading when a consumer wants backpressure, and it ends once, with a cause.
+ *
+ * @module
+ */
+
+import { ConnectionError, RedisError } from "../errors.ts";
+import type { Kind } from "../message.ts";
+import { Session, type SessionEvent, type SessionOptions } from "../protocol/session.ts";
+import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { Clock } from "./clock.ts";
+
+/** What a connection is given. */
+export interface ConnectionOptions {
+  readonly session: SessionOptions;
+  readonly clock: Clock;
+  /** For the texts of errors. */
+  readonly endpoint: string;
+  /** Hears what happens, in order, until the connection has ended. Must not throw. */
+  readonly onEvent: (event: SessionEvent) => void;
+}
+
+/** One live connection. */
+export class Connection {
+  /** Resolves, once, with what ended the connection; never rejects. */
+  readonly ended: Promise<RedisError>;
+
+  #transport: Transport;
+  #session: Session;
+  #options: ConnectionOptions;
+  #end!: (cause: RedisError) => void;
+  #state: "open" | "ended" = "open";
+  #writing: "idle" | "scheduled" | "busy" = "idle";
+  /** What the pump waits for while it must not read. */
+  #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
+  #timer: { readonly at: number; readonly cancel: () => void } | undefined;
+
+  /** Makes the connection; {@linkcode start} sets it in motion. */
+  constructor(transport: Transport, options: ConnectionOptions) {
+    this.#transport = transport;
+    this.#options = options;
+    this.#session = new Session(options.session, options.clock.now());
+    this.ended = new Promise((resolve) => this.#end = resolve);
+  }
+
+  /** Sends the handshake and reads on until the end. */
+  start(): void {
+    this.#pump();
+    this.#touch();
+  }
+
+  /** What the server has confirmed here; undefined on a connection for commands. */
+  get subscriptions(): Subscriptions | undefined {
+    return this.#session.subscriptions;
+  }
+
+  /** When the peer was heard last, on the clock. */
+  get lastHeard(): number {
+    return this.#session.lastHeard;
+  }
+
+  /** What is wanted of this name has changed; one that was denied is asked for again. */
+  sync(kind: Kind, name: string): void {
+    this.#session.sync(kind, name, this.#options.clock.now());
+    this.#touch();
+  }
+
+  /** Sends an encoded command; its `reply` event carries the ticket that this gives. */
+  command(verb: string, bytes: Uint8Array): number {
+    const ticket = this.#session.command(verb, bytes, this.#options.clock.now());
+    this.#touch();
+    return ticket;
+  }
+
+  /** Asks for a sign of life; the `reply` event with the ticket that this gives is one. */
+  ping(): number {
+    const ticket = this.#session.ping(this.#options.clock.now());
+    this.#touch();
+    return ticket;
+  }
+
+  /** Stops reading after the event in hand, until {@linkcode resume}. */
+  pause(): void {
+    if (this.#gate !== undefined || this.#state === "ended") return;
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => open = resolve);
+    this.#gate = { opened, open };
+    this.#session.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    if (this.#gate === undefined) return;
+    this.#session.resume(this.#options.clock.now());
+    this.#gate.open();
+    this.#gate = undefined;
+    this.#touch();
+  }
+
+  /** Leaves in good order: what is due is still answered, then the server ends the connection, or `withinMs` passes. */
+  async quit(withinMs: number): Promise<void> {
+    this.resume();
+    this.#session.quit(this.#options.clock.now());
+    this.#touch();
+    const cancel = this.#options.clock.after(
+      withinMs,
+      () => this.abort(this.#closed("the server did not end it in time")),
+    );
+    await this.ended;
+    cancel();
+  }
+
+  /** Ends at once. */
+  abort(cause: RedisError): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#timer?.cancel();
+    this.#transport.close();
+    this.#gate?.open();
+    this.#end(cause);
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      // In RESP2 with nothing to introduce, the handshake is over before a byte has come.
+      await this.#dispatch();
+      while (this.#state === "open") {
+        const chunk = await this.#transport.read();
+        if (chunk === undefined) throw this.#closed("the server closed it");
+        this.#session.receive(chunk, this.#options.clock.now());
+        await this.#dispatch();
+        this.#touch();
+      }
+    } catch (error) {
+      this.abort(this.#toRedisError(error));
+    }
+  }
+
+  /** Hands out what the bytes mean; a promise only while the gate is shut, so that one read is one turn. */
+  #dispatch(): Promise<void> | undefined {
+    for (let event; this.#state === "open" && (event = this.#session.next()) !== undefined;) {
+      this.#options.onEvent(event);
+      if (this.#gate !== undefined) return this.#gate.opened.then(() => this.#dispatch());
+    }
+    return undefined;
+  }
+
+  /** After anything that may have made output, or moved the deadline. */
+  #touch(): void {
+    if (this.#state === "ended") return;
+    if (this.#writing === "idle" && this.#session.hasOutput) {
+      this.#writing = "scheduled";
+      queueMicrotask(() => this.#write());
+    }
+    const deadline = this.#session.deadline();
+    // A timer that comes too early looks again; only one that comes too late has to be replaced.
+    if (deadline === Infinity || (this.#timer !== undefined && this.#timer.at <= deadline)) return;
+    this.#timer?.cancel();
+    const cancel = this.#options.clock.after(deadline - this.#options.clock.now(), () => this.#tick());
+    this.#timer = { at: deadline, cancel };
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    try {
+      this.#session.tick(this.#options.clock.now());
+      this.#touch();
+    } catch (error) {
+      this.abort(this.#toRedisError(error));
+    }
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = "busy";
+    try {
+      for (let bytes; (bytes = this.#session.output()) !== undefined;) await this.#transport.write(bytes);
+      this.#writing = "idle";
+    } catch (error) {
+      this.abort(this.#toRedisError(error));
+    }
+  }
+
+  #toRedisError(error: unknown): RedisError {
+    return error instanceof RedisError ? error : this.#closed("the transport failed", error);
+  }
+
+  #closed(why: string, cause?: unknown): ConnectionError {
+    const { endpoint } = this.#options;
+    return new ConnectionError(`Lost the connection to ${endpoint}: ${why}`, { endpoint, cause });
+  }
+}

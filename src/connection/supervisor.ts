@@ -1,0 +1,384 @@
+/**
+ * Keeps a subscriber alive: locate → dial → handshake → resubscribe → confirmed → backoff → again.
+ *
+ * 1. It owns the desired set, which outlives connections. A failed first connection takes it along: what the caller was
+ *    told has failed leaves nothing behind.
+ * 2. One loop, one connection at a time. Whatever goes wrong at whatever step ends that connection with a cause, and
+ *    the loop decides: again, or the end.
+ * 3. It is live when every wanted name is acknowledged, not when a socket opens.
+ *
+ * @module
+ */
+
+import { type Endpoint, endpointText } from "../endpoint.ts";
+import { ConnectionError, RedisError, type ReplyError } from "../errors.ts";
+import type { ClientEventBody } from "../event.ts";
+import type { Kind } from "../message.ts";
+import { isAuthenticationError } from "../protocol/handshake.ts";
+import { KIND_NAMES } from "../protocol/kind.ts";
+import type { WireMessage } from "../protocol/push.ts";
+import type { SessionEvent } from "../protocol/session.ts";
+import { Desired, type Subscriptions } from "../protocol/subscriptions.ts";
+import { backoffMs, type BackoffOptions } from "./backoff.ts";
+import { Calls, type KindedName, type Standing, type Wanted } from "./calls.ts";
+import type { Connection } from "./connection.ts";
+import { type LinkOptions, openConnection } from "./link.ts";
+import { type CallOptions, unlessAborted, within } from "./wait.ts";
+
+/** How the supervisor tries again. */
+export interface ReconnectOptions extends BackoffOptions {
+  /** How many attempts in a row may fail before all streams end with the last cause. */
+  readonly maxAttempts: number;
+}
+
+/** What a supervisor is given. */
+export interface SupervisorOptions {
+  readonly link: LinkOptions;
+  /** Which endpoint serves us now. */
+  readonly locate: () => Promise<Endpoint>;
+  readonly reconnect: ReconnectOptions | false;
+  readonly waitOnFirstConnect: boolean;
+  readonly closeTimeoutMs: number;
+}
+
+/** Who hears what the supervisor learns. Must not throw. */
+export interface SupervisorListener {
+  /** A message came. */
+  message(message: WireMessage): void;
+  /** Something happened that users may want to know. */
+  event(event: ClientEventBody, endpoint: string | undefined): void;
+  /**
+   * The connection is lost that was heard last at `since`, on the clock; `confirmed` is what it had. True when that
+   * concerns anybody.
+   */
+  lost(since: number, confirmed: Subscriptions): boolean;
+  /** Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}. */
+  recovered(since: number, denied: readonly KindedName[]): void;
+  /** The first connection failed; nothing is wanted any more. */
+  abandoned(cause: RedisError): void;
+  /** There will be no further connection. */
+  failed(cause: RedisError): void;
+}
+
+/** Where one subscription stands. */
+export interface Subscription {
+  /** How it is subscribed to. */
+  readonly kind: Kind;
+  /** The channel or pattern. */
+  readonly name: string;
+  /** `pending`: not acknowledged on the live connection yet; `denied`: the server refused it. */
+  readonly state: "pending" | "subscribed" | "denied" | "unsubscribing";
+  /** What the server said, where it is denied. */
+  readonly error?: ReplyError;
+}
+
+/** Keeps one subscriber alive. */
+export class Supervisor {
+  #options: SupervisorOptions;
+  #listener: SupervisorListener;
+  #desired = new Desired();
+  #denials: Readonly<Record<Kind, Map<string, ReplyError>>> = {
+    channel: new Map(),
+    pattern: new Map(),
+    shard: new Map(),
+  };
+  #calls: Calls;
+  #state: "idle" | "running" | "closing" | "closed" = "idle";
+  /** `first`: no SUBSCRIBE was ever answered; a failure is told to the callers. `later`: it is mended. */
+  #phase: "first" | "later" = "first";
+  #connection: Connection | undefined;
+  #endpoint: string | undefined;
+  /** Is every wanted name acknowledged on this connection? Told once for each. */
+  #stage: "opening" | "ready" = "opening";
+  /** Who waits for which sign of life, by ticket; they are told whether it came or the connection ended. */
+  #pongs = new Map<number, (sign: "alive" | "ended") => void>();
+  /** Failed attempts in a row. */
+  #failures = 0;
+  /** How many connections became ready. */
+  #readied = 0;
+  /** Since when messages may be missing, on the clock. */
+  #lostSince: number | undefined;
+  /** Aborted when nothing more is to be dialled or waited for. */
+  #lifetime = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  /** Does nothing until something is wanted. */
+  constructor(options: SupervisorOptions, listener: SupervisorListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#calls = new Calls((kind, name) => this.#standing(kind, name), options.link.clock);
+  }
+
+  /** How often a connection was replaced by another one that became ready. */
+  get reconnects(): number {
+    return Math.max(0, this.#readied - 1);
+  }
+
+  /** When the server was heard last on the live connection, on the clock. */
+  get lastHeard(): number | undefined {
+    return this.#connection?.lastHeard;
+  }
+
+  /** Wants a name from now on; {@linkcode wait} tells when the server has acknowledged it. */
+  want(kind: Kind, name: string): void {
+    this.#desired.add(kind, name);
+    this.#denials[kind].delete(name);
+    this.#connection?.sync(kind, name);
+    if (this.#state !== "idle") return;
+    this.#state = "running";
+    this.#loop = this.#run();
+  }
+
+  /** Wants a name no longer. */
+  drop(kind: Kind, name: string): void {
+    this.#desired.delete(kind, name);
+    this.#denials[kind].delete(name);
+    this.#connection?.sync(kind, name);
+    this.#calls.look(kind, name);
+  }
+
+  /**
+   * Waits until names have come to rest: acknowledged, or gone, whichever was asked for last.
+   *
+   * @throws {ReplyError} when the server refuses one of them
+   * @throws {ConnectionError} when the first connection fails, or all is closed
+   */
+  async wait(what: string, wants: Wanted, names: readonly KindedName[], options: CallOptions): Promise<void> {
+    if (wants === "present" && (this.#state === "closing" || this.#state === "closed")) {
+      throw new ConnectionError(`${what} failed: the subscriber is closed`);
+    }
+    await this.#calls.wait(what, wants, names, options);
+  }
+
+  /** Does any call wait for this name? */
+  awaits(kind: Kind, name: string): boolean {
+    return this.#calls.has(kind, name);
+  }
+
+  /**
+   * Waits until every wanted name is acknowledged on the live connection, and a PING has proved that it lives.
+   *
+   * @throws {ReplyError} when the server refuses one of them
+   */
+  async synced(options: CallOptions): Promise<void> {
+    const given = new AbortController();
+    try {
+      await within(this.#sync(given.signal), "synced", options, this.#options.link.clock);
+    } finally {
+      given.abort();
+    }
+  }
+
+  /** Has the server acknowledged this name on the live connection? */
+  has(kind: Kind, name: string): boolean {
+    return this.#connection?.subscriptions?.state(kind, name) === "subscribed";
+  }
+
+  /** Stops reading the socket, so that the server feels it, until {@linkcode resume}. A new connection reads again. */
+  pause(): void {
+    // While it closes, what is due has to be heard.
+    if (this.#state === "running") this.#connection?.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#connection?.resume();
+  }
+
+  /** Where every name stands that is wanted, or still there. */
+  subscriptions(): Subscription[] {
+    const confirmed = this.#connection?.subscriptions;
+    return KIND_NAMES.flatMap((kind) => {
+      const wanted = [...this.#desired.names(kind)].map((name): Subscription => {
+        const error = this.#denials[kind].get(name);
+        if (error !== undefined) return { kind, name, state: "denied", error };
+        return { kind, name, state: confirmed?.state(kind, name) === "subscribed" ? "subscribed" : "pending" };
+      });
+      const leaving = [...confirmed?.states(kind).keys() ?? []].filter((name) => !this.#desired.has(kind, name));
+      return [...wanted, ...leaving.map((name): Subscription => ({ kind, name, state: "unsubscribing" }))];
+    });
+  }
+
+  /** Unsubscribes on the wire, waits for the acknowledgements within the limit, and closes. Idempotent, never rejects. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const ended = this.#state === "closed";
+    this.#state = "closing";
+    this.#lifetime.abort(new ConnectionError("Gave up connecting: it was closed"));
+    const names = KIND_NAMES.map((kind) => [kind, [...this.#desired.names(kind)]] as const);
+    this.#desired.clear();
+    if (this.#connection !== undefined) {
+      for (const [kind, all] of names) for (const name of all) this.#connection.sync(kind, name);
+      await this.#connection.quit(this.#options.closeTimeoutMs);
+    }
+    await this.#loop;
+    this.#calls.end(new ConnectionError("Closed before the server acknowledged it"));
+    this.#state = "closed";
+    if (!ended) this.#emit({ type: "closed" });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#state === "running") {
+      const cause = await this.#connect();
+      if (this.#state !== "running") return;
+      const { reconnect, waitOnFirstConnect } = this.#options;
+      const refused = isAuthenticationError(cause);
+      if (this.#phase === "first" && (refused || !waitOnFirstConnect)) return this.#abandon(cause);
+      if (reconnect === false || this.#failures > reconnect.maxAttempts) return this.#fail(cause);
+      // A wrong password will not be right in a moment.
+      const pace = refused ? { ...reconnect, initialDelayMs: reconnect.maxDelayMs } : reconnect;
+      const delayMs = backoffMs(this.#failures, this.#options.link.clock.random(), pace);
+      this.#emit({ type: "reconnecting", attempt: this.#failures, delayMs });
+      await this.#sleep(delayMs);
+    }
+  }
+
+  /** One connection, from beginning to end; gives what ended it. */
+  async #connect(): Promise<RedisError> {
+    const cause = await this.#open();
+    // The next connection asks again.
+    for (const kind of KIND_NAMES) this.#denials[kind].clear();
+    for (const tell of this.#pongs.values()) tell("ended");
+    this.#pongs.clear();
+    this.#failures++;
+    if (this.#state !== "running") return cause;
+    this.#emit({ type: "disconnected", error: cause });
+    this.#calls.lookAtAll();
+    return cause;
+  }
+
+  async #open(): Promise<RedisError> {
+    this.#stage = "opening";
+    try {
+      const endpoint = await unlessAborted(this.#lifetime.signal, () => this.#options.locate());
+      this.#endpoint = endpointText(endpoint);
+      this.#emit({ type: "connecting", attempt: this.#failures + 1 });
+      const connection = await openConnection(endpoint, this.#options.link, {
+        signal: this.#lifetime.signal,
+        desired: this.#desired,
+        onEvent: (event) => this.#hear(event),
+      });
+      // Closed in the very turn in which the socket opened.
+      if (this.#state !== "running") connection.abort(new ConnectionError("Gave up connecting: it was closed"));
+      else this.#connection = connection;
+      connection.start();
+      const cause = await connection.ended;
+      this.#connection = undefined;
+      const { subscriptions, lastHeard } = connection;
+      if (subscriptions !== undefined && this.#listener.lost(lastHeard, subscriptions)) this.#lostSince ??= lastHeard;
+      return cause;
+    } catch (error) {
+      return error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
+    }
+  }
+
+  async #sync(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const names = KIND_NAMES.flatMap((kind) => [...this.#desired.names(kind)].map((name) => ({ kind, name })));
+      await this.wait("synced", "present", names, { signal });
+      const connection = this.#connection;
+      if (names.length === 0) return;
+      // Lost in this very turn.
+      if (connection === undefined) continue;
+      const ticket = connection.ping();
+      if (await new Promise((resolve) => this.#pongs.set(ticket, resolve)) === "alive") return;
+    }
+  }
+
+  #hear(event: SessionEvent): void {
+    switch (event.type) {
+      case "reply":
+        this.#pongs.get(event.ticket)?.("alive");
+        this.#pongs.delete(event.ticket);
+        break;
+      case "message":
+        this.#listener.message(event);
+        break;
+      case "connected":
+        this.#emit(event);
+        break;
+      case "subscribed":
+      case "unsubscribed":
+        this.#phase = "later";
+        this.#denials[event.kind].delete(event.name);
+        this.#emit(event);
+        this.#calls.look(event.kind, event.name);
+        break;
+      case "denied":
+        this.#phase = "later";
+        this.#denials[event.kind].set(event.name, event.error);
+        this.#emit(event);
+        this.#calls.look(event.kind, event.name);
+        break;
+      case "revoked":
+        // One server has nowhere else to go: a new connection asks it again, and tells what may be missing.
+        this.#connection?.abort(
+          new ConnectionError("The server took a shard channel away", { endpoint: this.#endpoint }),
+        );
+        break;
+      case "synced":
+        this.#ready();
+    }
+  }
+
+  #ready(): void {
+    if (this.#stage === "ready" || this.#state !== "running") return;
+    this.#stage = "ready";
+    this.#failures = 0;
+    this.#readied++;
+    this.#emit({ type: "ready" });
+    if (this.#lostSince === undefined) return;
+    const denied = KIND_NAMES.flatMap((kind) => [...this.#denials[kind].keys()].map((name) => ({ kind, name })));
+    this.#listener.recovered(this.#lostSince, denied);
+    // A name that is denied goes on losing, until a later connection has it back.
+    if (denied.length === 0) this.#lostSince = undefined;
+  }
+
+  /** The first connection failed: the callers are told, and nothing is left behind. */
+  #abandon(cause: RedisError): void {
+    this.#state = "idle";
+    this.#phase = "first";
+    this.#failures = 0;
+    this.#desired.clear();
+    this.#listener.abandoned(cause);
+    this.#calls.end(cause);
+  }
+
+  /** No further attempt will be made. */
+  #fail(cause: RedisError): void {
+    this.#state = "closed";
+    this.#desired.clear();
+    this.#listener.failed(cause);
+    this.#calls.end(cause);
+    this.#emit({ type: "closed" });
+  }
+
+  #standing(kind: Kind, name: string): Standing {
+    const state = this.#connection?.subscriptions?.state(kind, name) ?? "absent";
+    if (!this.#desired.has(kind, name)) return state === "absent" ? "settled" : "unsettled";
+    return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
+  }
+
+  #emit(event: ClientEventBody): void {
+    this.#listener.event(event, this.#endpoint);
+  }
+
+  /** Waits, but no longer than this lives. */
+  #sleep(ms: number): Promise<void> {
+    const { signal } = this.#lifetime;
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const wake = () => {
+        cancel();
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const cancel = this.#options.link.clock.after(ms, wake);
+      signal.addEventListener("abort", wake, { once: true });
+    });
+  }
+}

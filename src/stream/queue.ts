@@ -1,0 +1,112 @@
+/**
+ * A queue that a stream reads from: what is put in is taken out in order, then it ends or fails.
+ *
+ * @module
+ */
+
+import { Ring } from "../ring.ts";
+import type { Source } from "./stream.ts";
+
+/** The queue. It has no limit of its own: whoever puts in looks at `size` first. */
+export class Queue<T> implements Source<T> {
+  #ring = new Ring<T>();
+  #state: "open" | "ended" | "failed" = "open";
+  #error: unknown;
+  #awaited: { readonly woken: Promise<void>; readonly wake: () => void } | undefined;
+  #emptied: { readonly drained: Promise<void>; readonly tell: () => void } | undefined;
+  #onCancel: (reason: unknown) => Promise<void>;
+  onEnd: (() => void) | undefined;
+
+  /** `onCancel` is called when the consumer goes. */
+  constructor(onCancel: (reason: unknown) => Promise<void>) {
+    this.#onCancel = onCancel;
+  }
+
+  get size(): number {
+    return this.#ring.size;
+  }
+
+  get state(): "open" | "ended" | "failed" {
+    return this.#state;
+  }
+
+  get error(): unknown {
+    return this.#error;
+  }
+
+  take(): T | undefined {
+    const item = this.#ring.shift();
+    if (this.#emptied !== undefined && this.#ring.size === 0) this.#tellEmptied();
+    return item;
+  }
+
+  /** Adds an item; after the end it is dropped. */
+  put(item: T): void {
+    if (this.#state !== "open") return;
+    this.#ring.push(item);
+    this.#wake();
+  }
+
+  /** No more will come; what waits is still delivered. */
+  end(): void {
+    this.#finish("ended", undefined);
+  }
+
+  /** No more will come; what waits is still delivered, then the consumer gets `error`. */
+  fail(error: unknown): void {
+    this.#finish("failed", error);
+  }
+
+  /** Drops everything that waits. */
+  clear(): void {
+    this.#ring.clear();
+    this.#tellEmptied();
+    // The end that the consumer was to reach after them is here.
+    if (this.#state !== "open") this.onEnd?.();
+  }
+
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void> {
+    if (this.size === 0) return Promise.resolve();
+    if (this.#emptied === undefined) {
+      let tell = () => {};
+      const drained = new Promise<void>((resolve) => tell = resolve);
+      this.#emptied = { drained, tell };
+    }
+    return this.#emptied.drained;
+  }
+
+  wait(): Promise<void> {
+    if (this.#state !== "open" || this.size > 0) return Promise.resolve();
+    if (this.#awaited === undefined) {
+      let wake = () => {};
+      const woken = new Promise<void>((resolve) => wake = resolve);
+      this.#awaited = { woken, wake };
+    }
+    return this.#awaited.woken;
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    this.clear();
+    this.end();
+    await this.#onCancel(reason);
+  }
+
+  #finish(state: "ended" | "failed", error: unknown): void {
+    if (this.#state !== "open") return;
+    this.#state = state;
+    this.#error = error;
+    this.#wake();
+    this.onEnd?.();
+  }
+
+  #tellEmptied(): void {
+    this.#emptied?.tell();
+    this.#emptied = undefined;
+  }
+
+  #wake(): void {
+    this.#awaited?.wake();
+    this.#awaited = undefined;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Command traffic: one connection of its own, opened on first use, and again when it is lost. The commands of one turn
+ * go out in one write. A command that was on its way when the connection broke is never sent again: the server may
+ * have executed it.
+ *
+ * @module
+ */
+
+import { ConnectionError, RedisError, ReplyError } from "../errors.ts";
+import { type CallOptions, within } from "../connection/wait.ts";
+import type { Connection } from "../connection/connection.ts";
+import { type LinkOptions, openConnection } from "../connection/link.ts";
+import { decodeName } from "../name.ts";
+import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
+import type { SessionEvent } from "../protocol/session.ts";
+import type { Reply } from "../resp/reply.ts";
+import { type Argument, encodeCommand } from "../resp/writer.ts";
+import type { Topology } from "../topology/topology.ts";
+
+/** Commands that take a connection out of request and reply, and what to use instead. */
+const REFUSED: ReadonlyMap<string, string> = new Map([
+  ...KIND_NAMES.flatMap((kind) => [
+    [KINDS[kind].subscribe, "use subscribe, psubscribe or ssubscribe"] as const,
+    [KINDS[kind].unsubscribe, "use the methods of PubSub"] as const,
+  ]),
+  ["HELLO", "use the options protocol, username and password"],
+  ["MONITOR", "it never stops answering"],
+  ["SYNC", "it never stops answering"],
+  ["PSYNC", "it never stops answering"],
+  ["QUIT", "use close"],
+  ["RESET", "it would undo the handshake"],
+  ["CLIENT REPLY", "an answer is awaited for every command"],
+]);
+
+/** Commands whose refusals repeat what they were given, which may be a credential. */
+const SECRETIVE: ReadonlySet<string> = new Set(["ACL", "AUTH", "CONFIG", "MIGRATE"]);
+
+interface Call {
+  readonly verb: string;
+  readonly bytes: Uint8Array;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: RedisError) => void;
+}
+
+/** The command connection of one client. */
+export class Commands {
+  #link: LinkOptions;
+  #topology: Topology;
+  #closeTimeoutMs: number;
+  #state: "idle" | "connecting" | "live" | "closed" = "idle";
+  #connection: Connection | undefined;
+  /** Not sent yet. */
+  #unsent = new Set<Call>();
+  /** Sent, by ticket. */
+  #sent = new Map<number, Call>();
+  #lifetime = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  /** Opens nothing until the first command. */
+  constructor(link: LinkOptions, topology: Topology, closeTimeoutMs: number) {
+    this.#link = link;
+    this.#topology = topology;
+    this.#closeTimeoutMs = closeTimeoutMs;
+  }
+
+  /**
+   * Sends one command and gives its answer.
+   *
+   * @throws {ReplyError} when the server refuses it
+   * @throws {ConnectionError} when the server cannot be reached, or the connection breaks before the answer
+   * @throws {TypeError} when it is a command that has no one answer
+   */
+  async send(args: readonly Argument[], options: CallOptions): Promise<Reply> {
+    const verb = verbOf(args);
+    const bytes = encodeCommand(args);
+    options.signal?.throwIfAborted();
+    if (this.#state === "closed") throw new ConnectionError(`Cannot send ${verb}: the client is closed`);
+    let call: Call | undefined;
+    const answered = new Promise<Reply>((resolve, reject) => call = { verb, bytes, resolve, reject });
+    this.#dispatch(call!);
+    try {
+      return await within(answered, verb, options, this.#link.clock);
+    } finally {
+      // Given up before it was sent: then it must not be sent any more.
+      this.#unsent.delete(call!);
+    }
+  }
+
+  /** Answers what is due, then closes. Idempotent, never rejects. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#state = "closed";
+    this.#lifetime.abort(new ConnectionError("Gave up connecting: the client was closed"));
+    await this.#connection?.quit(this.#closeTimeoutMs);
+    await this.#loop;
+  }
+
+  #dispatch(call: Call): void {
+    if (this.#state === "live") {
+      this.#sent.set(this.#connection!.command(call.verb, call.bytes), call);
+      return;
+    }
+    this.#unsent.add(call);
+    if (this.#state !== "idle") return;
+    this.#state = "connecting";
+    this.#loop = this.#run();
+  }
+
+  /** One connection, from beginning to end. */
+  async #run(): Promise<void> {
+    let cause: RedisError;
+    try {
+      const connection = await openConnection(await this.#topology.locate(), this.#link, {
+        signal: this.#lifetime.signal,
+        onEvent: (event) => this.#hear(event),
+      });
+      // Closed in the very turn in which the socket opened.
+      if (this.#state === "closed") connection.abort(new ConnectionError("Gave up connecting: the client was closed"));
+      else this.#connection = connection;
+      connection.start();
+      cause = await connection.ended;
+    } catch (error) {
+      cause = error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
+    }
+    this.#connection = undefined;
+    if (this.#state !== "closed") this.#state = "idle";
+    for (const call of this.#unsent) call.reject(cause);
+    this.#unsent.clear();
+    const sent = [...this.#sent.values()];
+    this.#sent.clear();
+    for (const { verb, reject } of sent) {
+      const why = "the connection was lost before the answer, so whether it was executed is not known";
+      reject(new ConnectionError(`${verb} failed: ${why}`, { cause }));
+    }
+  }
+
+  #hear(event: SessionEvent): void {
+    if (event.type === "connected" && this.#state === "connecting") {
+      this.#state = "live";
+      const calls = [...this.#unsent];
+      this.#unsent.clear();
+      for (const call of calls) this.#dispatch(call);
+    }
+    if (event.type !== "reply") return;
+    const call = this.#sent.get(event.ticket);
+    this.#sent.delete(event.ticket);
+    if (call === undefined) return;
+    const { reply } = event;
+    if (reply.type === "simple-error" || reply.type === "bulk-error") {
+      const [code = "ERR"] = reply.value.split(" ");
+      const told = SECRETIVE.has(call.verb) ? `${code} (its words may hold a credential)` : reply.value;
+      call.reject(new ReplyError(told, call.verb));
+    } else call.resolve(reply);
+  }
+}
+
+function verbOf(args: readonly Argument[]): string {
+  const words = args.slice(0, 2).map((arg) =>
+    (arg instanceof Uint8Array ? decodeName(arg) : String(arg)).toUpperCase()
+  );
+  const verb = typeof args[0] === "string" ? words[0]! : "";
+  if (verb === "") {
+    throw new TypeError("A command must start with its name, a string that is not empty");
+  }
+  const refused = REFUSED.has(verb) ? verb : words.join(" ");
+  const instead = REFUSED.get(refused);
+  if (instead !== undefined) throw new TypeError(`Cannot send ${refused} as a command: ${instead}`);
+  return verb;
+}

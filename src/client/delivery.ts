@@ -1,0 +1,243 @@
+/**
+ * What one stream delivers: a bounded queue, its overflow policy, its codec, and the gaps that it has to tell.
+ *
+ * A gap is told on the message behind it. Messages dropped at the head of the queue leave a gap before the oldest one
+ * that is left; a lost connection leaves one before the next that comes.
+ *
+ * @module
+ */
+
+import type { Codec } from "../codec.ts";
+import type { Clock } from "../connection/clock.ts";
+import type { DecodeError } from "../errors.ts";
+import type { Gap, GapReason, Message } from "../message.ts";
+import { Ring } from "../ring.ts";
+import { Queue } from "../stream/queue.ts";
+
+/** How one stream delivers. */
+export interface StreamOptions<T> {
+  /** How payloads become values. @default {text} */
+  codec?: Codec<T>;
+  /**
+   * What happens when the queue is full. `"drop-oldest"`: the oldest message goes, and the gap is told. `"block"`: the
+   * socket is not read until there is room, so that the server feels it; that holds up every stream of this `PubSub`.
+   * @default {"drop-oldest"}
+   */
+  overflow?: "drop-oldest" | "block";
+  /** How many messages may wait. @default {65536} */
+  maxQueuedMessages?: number;
+  /** How many bytes of payload may wait; one message may always wait, whatever its size. @default {16777216} */
+  maxQueuedBytes?: number;
+  /** What a payload that the codec rejects does. `"error"`: it ends the stream. `"skip"`: it is left out, counted, and told as an event. @default {"error"} */
+  onDecodeError?: "error" | "skip";
+}
+
+/** Whom a delivery tells. */
+export interface DeliveryOwner {
+  readonly clock: Clock;
+  /** Messages were dropped, `dropped` since this was last told. */
+  overflowed(dropped: number): void;
+  /** A payload could not be decoded, and was skipped. */
+  skipped(error: DecodeError): void;
+  /** The queue of a stream that blocks is full, or has room again. */
+  full(delivery: Delivery, full: boolean): void;
+  /** The consumer has gone, or nothing can be delivered any more. Must not reject. */
+  gone(delivery: Delivery): Promise<void>;
+}
+
+/** How often dropped messages are told as an event, in milliseconds. */
+const OVERFLOW_EVENT_MS = 1_000;
+
+/** One stream's queue. */
+export class Delivery<T = unknown> extends Queue<Message<T>> {
+  /** How payloads become values. */
+  readonly codec: Codec<T>;
+  #options: Required<StreamOptions<T>>;
+  #owner: DeliveryOwner;
+  /** The bytes of payload of each message that waits. */
+  #sizes = new Ring<number>();
+  #bytes = 0;
+  #room: "free" | "full" = "free";
+  /** What is missing before the oldest message that waits: what dropped messages had to tell, and how many they were. */
+  #headGap: Gap | undefined;
+  #headDropped = 0;
+  #headDroppedAt = 0;
+  /** What is missing before the next message that comes. */
+  #tailGap: Gap | undefined;
+  /** Since when the connection is lost, on the clock. */
+  #lostSince: number | undefined;
+  /** Has this loss been told on a message? Once when the first one comes, and once when every name is back. */
+  #loss: "untold" | "told" = "untold";
+  /** Was a name refused since? */
+  #refused: "no" | "yes" = "no";
+  #delivered = 0;
+  #dropped = 0;
+  #untold = 0;
+  #toldAt = -Infinity;
+  #skipped = 0;
+
+  /** Delivers as `options` say. */
+  constructor(options: Required<StreamOptions<T>>, owner: DeliveryOwner) {
+    super(() => owner.gone(this));
+    this.codec = options.codec;
+    this.#options = options;
+    this.#owner = owner;
+  }
+
+  /** What has been, and what waits. */
+  counts(): { delivered: number; dropped: number; skipped: number; queued: number; queuedBytes: number } {
+    const { size } = this;
+    return {
+      delivered: this.#delivered,
+      dropped: this.#dropped,
+      skipped: this.#skipped,
+      queued: size,
+      queuedBytes: this.#bytes,
+    };
+  }
+
+  /** Puts a message in. `message` is shared with other streams unless this one has a gap to tell. */
+  deliver(message: Message<T>, bytes: number): void {
+    if (this.state !== "open") return;
+    if (this.#lostSince !== undefined && this.#loss === "untold") {
+      this.#tellLoss(this.#owner.clock.now() - this.#lostSince);
+    }
+    if (this.#options.overflow === "drop-oldest") this.#makeRoom(bytes);
+    if (this.#tailGap !== undefined) {
+      message = withGap(message, this.#tailGap);
+      this.#tailGap = undefined;
+    }
+    this.#sizes.push(bytes);
+    this.#bytes += bytes;
+    this.put(message);
+    // Also when it was full before: a connection that has come since reads until it is told.
+    if (this.#options.overflow === "block" && this.#holds(1)) {
+      this.#room = "full";
+      this.#owner.full(this, true);
+    }
+  }
+
+  /** A payload that came could not be decoded. */
+  reject(error: DecodeError): void {
+    if (this.#options.onDecodeError === "error") {
+      this.fail(error);
+      return;
+    }
+    this.#skipped++;
+    this.#owner.skipped(error);
+  }
+
+  override take(): Message<T> | undefined {
+    const message = super.take();
+    if (message === undefined) return undefined;
+    this.#bytes -= this.#sizes.shift()!;
+    this.#delivered++;
+    // Half empty, so that the socket is not stopped and started for every message.
+    if (this.#room === "full" && !this.#holds(0.5)) this.#makeFree();
+    return this.#headGap === undefined && this.#headDropped === 0 ? message : withGap(message, this.#takeHeadGap());
+  }
+
+  override clear(): void {
+    this.#sizes.clear();
+    this.#bytes = 0;
+    super.clear();
+    if (this.#room === "full") this.#makeFree();
+  }
+
+  override fail(error: unknown): void {
+    if (this.state !== "open") return;
+    super.fail(error);
+    if (this.#room === "full") this.#makeFree();
+    this.#owner.gone(this);
+  }
+
+  /** The connection is lost that was heard last at `since`, on the clock. */
+  lost(since: number): void {
+    this.#lostSince ??= since;
+    this.#loss = "untold";
+  }
+
+  /** The connection is good again; `refused` where it has not got back every name of this stream. */
+  recovered(now: number, refused = false): void {
+    if (this.#lostSince === undefined) return;
+    if (refused) {
+      // What is lost on that name goes on being lost.
+      this.#refused = "yes";
+      return;
+    }
+    this.#tellLoss(now - this.#lostSince);
+    this.#lostSince = undefined;
+    this.#refused = "no";
+  }
+
+  #tellLoss(downMs: number): void {
+    this.#loss = "told";
+    const reasons: GapReason[] = this.#refused === "yes" ? ["reconnect", "denied"] : ["reconnect"];
+    this.#tailGap = merge(this.#tailGap, { ...reconnectGap(this.#owner.clock, downMs), reasons });
+  }
+
+  /** Is the queue as full as this share of either limit? */
+  #holds(share: number): boolean {
+    const { maxQueuedMessages, maxQueuedBytes } = this.#options;
+    return this.size >= maxQueuedMessages * share || this.#bytes >= maxQueuedBytes * share;
+  }
+
+  /** Drops the oldest messages until one of `bytes` fits, or none is left. */
+  #makeRoom(bytes: number): void {
+    const { maxQueuedMessages, maxQueuedBytes } = this.#options;
+    while (this.size > 0 && (this.size >= maxQueuedMessages || this.#bytes + bytes > maxQueuedBytes)) {
+      const { gap } = super.take()!;
+      this.#bytes -= this.#sizes.shift()!;
+      if (gap !== undefined) this.#headGap = merge(this.#headGap, gap);
+      if (this.#headDropped++ === 0) this.#headDroppedAt = this.#owner.clock.date();
+      this.#dropped++;
+      this.#tellOverflow();
+    }
+  }
+
+  #tellOverflow(): void {
+    this.#untold++;
+    const now = this.#owner.clock.now();
+    if (now - this.#toldAt < OVERFLOW_EVENT_MS) return;
+    this.#toldAt = now;
+    this.#owner.overflowed(this.#untold);
+    this.#untold = 0;
+  }
+
+  #takeHeadGap(): Gap | undefined {
+    const dropped = this.#headDropped;
+    const overflow: Gap | undefined = dropped === 0
+      ? undefined
+      : { reasons: ["overflow"], since: new Date(this.#headDroppedAt), downMs: 0, dropped };
+    const gap = merge(this.#headGap, overflow);
+    this.#headGap = undefined;
+    this.#headDropped = 0;
+    return gap;
+  }
+
+  #makeFree(): void {
+    this.#room = "free";
+    this.#owner.full(this, false);
+  }
+}
+
+/** What a connection that was lost `downMs` ago may have cost. */
+export function reconnectGap(clock: Clock, downMs: number): Gap {
+  return { reasons: ["reconnect"], since: new Date(clock.date() - downMs), downMs: Math.round(downMs), dropped: 0 };
+}
+
+/** One gap for two that meet. */
+function merge(a: Gap | undefined, b: Gap | undefined): Gap | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return {
+    reasons: [...new Set<GapReason>([...a.reasons, ...b.reasons])],
+    since: a.since < b.since ? a.since : b.since,
+    downMs: a.downMs + b.downMs,
+    dropped: a.dropped + b.dropped,
+  };
+}
+
+/** The same message with `gap` before it, and before what it had to tell itself. */
+function withGap<T>({ kind, channel, pattern, payload, gap: own }: Message<T>, gap: Gap | undefined): Message<T> {
+  return { kind, channel, pattern, payload, gap: merge(gap, own) };
+}

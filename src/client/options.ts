@@ -1,0 +1,298 @@
+/**
+ * What users may set, checked and completed.
+ *
+ * @module
+ */
+
+import { text } from "../codec.ts";
+import type { BackoffOptions } from "../connection/backoff.ts";
+import { systemClock } from "../connection/clock.ts";
+import type { Credentials, LinkOptions } from "../connection/link.ts";
+import type { ReconnectOptions } from "../connection/supervisor.ts";
+import { type Endpoint, parseUrl, type Target, type TlsOptions } from "../endpoint.ts";
+import type { ClientEvent } from "../event.ts";
+import type { KeepAliveOptions } from "../protocol/keepalive.ts";
+import { type ReaderLimits, readerLimits } from "../resp/limits.ts";
+import { dial } from "../transport/dial.ts";
+import type { Dial } from "../transport/transport.ts";
+import type { StreamOptions } from "./delivery.ts";
+
+/** How a {@linkcode Client} connects and behaves. Durations are in milliseconds, sizes in bytes. */
+export interface ClientOptions {
+  /** Where the server is, and who we are there, as in `redis://user:password@host:port/database`. Other options win over its parts. */
+  url?: string | URL;
+  /** Host name or address. @default {"localhost"} */
+  host?: string;
+  /** TCP port. @default {6379} */
+  port?: number;
+  /** Path of a unix socket, instead of `host` and `port`. */
+  path?: string;
+  /** Speak TLS: true, or with what. @default {false, and true for `rediss://` and `valkeys://`} */
+  tls?: boolean | TlsOptions;
+  /** The ACL user. @default {"default"} */
+  username?: string;
+  /** The password; without it no AUTH is sent. */
+  password?: string;
+  /** Asked for user and password each time a connection is made; instead of `username` and `password`. */
+  credentials?: () => Promise<Credentials>;
+  /** The database that `command` works on; Pub/Sub knows no databases. @default {0} */
+  database?: number;
+  /** What CLIENT LIST shows; no spaces. @default {no name} */
+  clientName?: string;
+  /** RESP3 where the server speaks it, or one version only. @default {"auto"} */
+  protocol?: "auto" | 2 | 3;
+  /** How long dialling may take, and then again how long the handshake may take. @default {5000} */
+  connectTimeoutMs?: number;
+  /** How long the server may take to answer a command before the connection counts as broken. @default {5000} */
+  commandTimeoutMs?: number;
+  /** How long {@linkcode PubSub.close} waits for the server before it closes anyway. @default {2000} */
+  closeTimeoutMs?: number;
+  /** After `idleMs` of silence a PING; when `timeoutMs` more pass with nothing heard, the connection is dead. @default {{ idleMs: 10000, timeoutMs: 5000 }} */
+  keepAlive?: Partial<KeepAliveOptions> | false;
+  /** How a lost connection is made anew; `false`: not at all. @default {{ initialDelayMs: 50, maxDelayMs: 5000, factor: 2, jitter: 0.2, maxAttempts: Infinity }} */
+  reconnect?: Partial<ReconnectOptions> | false;
+  /** False: the first subscribe rejects when it cannot connect. True: it keeps trying. A wrong password always rejects. @default {false} */
+  waitOnFirstConnect?: boolean;
+  /** How large a reply may be before it counts as an attack. */
+  limits?: Partial<ReaderLimits>;
+  /** Opens connections: bring your own for a proxy, a tunnel or a test. @default {the sockets of the runtime} */
+  dial?: Dial;
+  /** Hears every event of every subscriber made from this client. An exception in it hurts nobody. */
+  onEvent?: (event: ClientEvent) => void;
+}
+
+/** How a {@linkcode PubSub} delivers, and what ends it. */
+export interface PubSubOptions<T> extends StreamOptions<T> {
+  /** Aborting it does what `cancel()` of the stream does. */
+  signal?: AbortSignal;
+}
+
+/** How {@linkcode PubSub.batches} makes chunks. */
+export interface BatchOptions {
+  /** How many messages a chunk may hold. @default {1024} */
+  maxBatch?: number;
+}
+
+/** The options of a client, complete. */
+export interface Settings {
+  readonly endpoint: Endpoint;
+  readonly link: LinkOptions;
+  readonly reconnect: ReconnectOptions | false;
+  readonly waitOnFirstConnect: boolean;
+  readonly closeTimeoutMs: number;
+  readonly onEvent: ((event: ClientEvent) => void) | undefined;
+}
+
+const KEEP_ALIVE: KeepAliveOptions = { idleMs: 10_000, timeoutMs: 5_000 };
+const BACKOFF: BackoffOptions = { initialDelayMs: 50, maxDelayMs: 5_000, factor: 2, jitter: 0.2 };
+const RECONNECT: ReconnectOptions = { ...BACKOFF, maxAttempts: Infinity };
+
+/** Every option there is, and what `typeof` says of it: a misspelt one must not pass as a default. */
+const KNOWN: Readonly<Record<keyof ClientOptions, readonly string[]>> = {
+  url: ["string", "object"],
+  host: ["string"],
+  port: ["number"],
+  path: ["string"],
+  tls: ["boolean", "object"],
+  username: ["string"],
+  password: ["string"],
+  credentials: ["function"],
+  database: ["number"],
+  clientName: ["string"],
+  protocol: ["string", "number"],
+  connectTimeoutMs: ["number"],
+  commandTimeoutMs: ["number"],
+  closeTimeoutMs: ["number"],
+  keepAlive: ["boolean", "object"],
+  reconnect: ["boolean", "object"],
+  waitOnFirstConnect: ["boolean"],
+  limits: ["object"],
+  dial: ["function"],
+  onEvent: ["function"],
+};
+
+const STREAM_OPTIONS: Readonly<Record<keyof StreamOptions<unknown>, true>> = {
+  codec: true,
+  overflow: true,
+  maxQueuedMessages: true,
+  maxQueuedBytes: true,
+  onDecodeError: true,
+};
+
+/**
+ * Completes the options of a client.
+ *
+ * @throws {TypeError} when an option is unknown, of the wrong type, or contradicts another one
+ * @throws {RangeError} when a number is out of range
+ */
+export function resolveOptions(target?: string | URL | ClientOptions, more: ClientOptions = {}): Settings {
+  const isUrl = typeof target === "string" || target instanceof URL;
+  if (target !== undefined && !isUrl && (typeof target !== "object" || target === null)) {
+    throw new TypeError(`A client takes a URL or options: ${target === null ? "null" : typeof target}`);
+  }
+  const options: ClientOptions = isUrl ? more : { ...target, ...more };
+  checkKeys("Client", options, KNOWN);
+  checkTypes(options);
+  if (isUrl && options.url !== undefined) {
+    throw new TypeError("The URL must be given once, as the target or as an option");
+  }
+  const url = isUrl ? target : options.url;
+  const from: Target | undefined = url === undefined ? undefined : parseUrl(url);
+  const { protocol = "auto", clientName, onEvent, waitOnFirstConnect = false } = options;
+  if (protocol !== "auto" && protocol !== 2 && protocol !== 3) {
+    throw new RangeError(`protocol must be "auto", 2 or 3: ${JSON.stringify(protocol)}`);
+  }
+  if (clientName !== undefined && !/^[!-~]+$/.test(clientName)) {
+    throw new TypeError(`clientName must hold printable ASCII with no space: ${JSON.stringify(clientName)}`);
+  }
+  return {
+    endpoint: endpointOf(options, from),
+    link: {
+      dial: options.dial ?? dial,
+      credentials: credentialsOf(options, from),
+      handshake: { protocol, clientName, database: whole("database", options.database ?? from?.database ?? 0, 0) },
+      keepAlive: options.keepAlive === false ? false : resolveKeepAlive(options.keepAlive),
+      connectTimeoutMs: number("connectTimeoutMs", options.connectTimeoutMs ?? 5_000, 1),
+      commandTimeoutMs: number("commandTimeoutMs", options.commandTimeoutMs ?? 5_000, 1),
+      limits: resolveLimits(options.limits),
+      clock: systemClock,
+    },
+    reconnect: options.reconnect === false ? false : resolveReconnect(options.reconnect),
+    waitOnFirstConnect,
+    closeTimeoutMs: number("closeTimeoutMs", options.closeTimeoutMs ?? 2_000, 0),
+    onEvent,
+  };
+}
+
+function resolveKeepAlive(options: Partial<KeepAliveOptions> = {}): KeepAliveOptions {
+  checkKeys("keepAlive", options, KEEP_ALIVE);
+  return {
+    idleMs: number("keepAlive.idleMs", options.idleMs ?? KEEP_ALIVE.idleMs, 1),
+    timeoutMs: number("keepAlive.timeoutMs", options.timeoutMs ?? KEEP_ALIVE.timeoutMs, 1),
+  };
+}
+
+function resolveLimits(options: Partial<ReaderLimits> = {}): ReaderLimits {
+  const limits = readerLimits(options);
+  checkKeys("limits", options, limits);
+  return limits;
+}
+
+function resolveReconnect(options: Partial<ReconnectOptions> = {}): ReconnectOptions {
+  checkKeys("reconnect", options, RECONNECT);
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const { initialDelayMs, maxDelayMs, factor, jitter, maxAttempts } = { ...RECONNECT, ...given };
+  return {
+    initialDelayMs: number("reconnect.initialDelayMs", initialDelayMs, 1),
+    maxDelayMs: number("reconnect.maxDelayMs", maxDelayMs, 1),
+    factor: number("reconnect.factor", factor, 1),
+    jitter: number("reconnect.jitter", jitter, 0, 1),
+    maxAttempts: maxAttempts === Infinity ? Infinity : whole("reconnect.maxAttempts", maxAttempts, 0),
+  };
+}
+
+function endpointOf(options: ClientOptions, from: Target | undefined): Endpoint {
+  const { host, port, path, tls } = options;
+  if (path !== undefined && (host !== undefined || port !== undefined)) {
+    throw new TypeError("path must not be combined with host or port: a unix socket has neither");
+  }
+  if (host !== undefined && /[/@\s]/.test(host)) {
+    throw new TypeError("host must be a name or an address, and nothing else: give a URL as url");
+  }
+  const base = from?.endpoint;
+  const speaksTls = tls === undefined ? base?.tls !== undefined : tls !== false;
+  if (tls === false && base?.tls !== undefined) {
+    throw new TypeError("tls must not be false with a URL that asks for TLS");
+  }
+  const tlsOptions = { ...base?.tls, ...(typeof tls === "object" ? tls : {}) };
+  if ((tlsOptions.cert === undefined) !== (tlsOptions.key === undefined)) {
+    throw new TypeError("tls.cert and tls.key must be given together");
+  }
+  return {
+    host: host ?? base?.host ?? "localhost",
+    port: whole("port", port ?? base?.port ?? 6379, 1, 65_535),
+    path: path ?? (host === undefined && port === undefined ? base?.path : undefined),
+    tls: speaksTls ? tlsOptions : undefined,
+  };
+}
+
+function credentialsOf(options: ClientOptions, from: Target | undefined): () => Promise<Credentials> {
+  const username = options.username ?? from?.username;
+  const password = options.password ?? from?.password;
+  if (options.credentials !== undefined) {
+    if (username !== undefined || password !== undefined) {
+      throw new TypeError("credentials must not be combined with username or password");
+    }
+    const { credentials } = options;
+    return async () => checkCredentials(await credentials());
+  }
+  const credentials = checkCredentials({ username, password });
+  return () => Promise.resolve(credentials);
+}
+
+/** Only what is asked for: a row of a store of secrets may have more. */
+function checkCredentials({ username, password }: Credentials): Credentials {
+  if (username !== undefined && password === undefined) {
+    throw new TypeError('username needs a password: for an ACL user with "nopass" give any');
+  }
+  return { username, password };
+}
+
+/**
+ * Completes the options of a stream.
+ *
+ * @throws {TypeError} when an option is unknown or of the wrong type
+ * @throws {RangeError} when a number is out of range
+ */
+export function resolveStreamOptions<U>(options: StreamOptions<U>): Required<StreamOptions<U>> {
+  checkKeys("a stream", options, STREAM_OPTIONS);
+  const { overflow = "drop-oldest", onDecodeError = "error" } = options;
+  if (options.codec !== undefined && typeof options.codec?.decode !== "function") {
+    throw new TypeError("codec must be an object with a method decode, such as json");
+  }
+  if (overflow !== "drop-oldest" && overflow !== "block") {
+    throw new TypeError(`overflow must be "drop-oldest" or "block": ${JSON.stringify(overflow)}`);
+  }
+  if (onDecodeError !== "error" && onDecodeError !== "skip") {
+    throw new TypeError(`onDecodeError must be "error" or "skip": ${JSON.stringify(onDecodeError)}`);
+  }
+  return {
+    // Without a codec T is string, its default.
+    codec: options.codec ?? text as unknown as Required<StreamOptions<U>>["codec"],
+    overflow,
+    onDecodeError,
+    maxQueuedMessages: whole("maxQueuedMessages", options.maxQueuedMessages ?? 65_536, 1),
+    maxQueuedBytes: whole("maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024, 1),
+  };
+}
+
+/** Throws when `options` has a key that `known` has not. */
+export function checkKeys(what: string, options: object, known: object): void {
+  for (const key of Object.keys(options)) {
+    if (!Object.hasOwn(known, key)) throw new TypeError(`Unknown option of ${what}: ${JSON.stringify(key)}`);
+  }
+}
+
+/** The values are not told: one of them may be a password in the wrong place. */
+function checkTypes(options: ClientOptions): void {
+  for (const [key, value] of Object.entries(options)) {
+    const types = KNOWN[key as keyof ClientOptions];
+    const type = value === null ? "null" : typeof value;
+    if (value !== undefined && !types.includes(type)) {
+      throw new TypeError(`${key} must be a ${types.join(" or ")}: ${type}`);
+    }
+  }
+}
+
+/** A whole number within its range. */
+export function whole(name: string, value: number, least: number, most?: number): number {
+  if (Number.isInteger(number(name, value, least, most))) return value;
+  throw new RangeError(`${name} must be a whole number: ${value}`);
+}
+
+/** A number within its range. */
+function number(name: string, value: number, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== "number") throw new TypeError(`${name} must be a number: ${typeof value}`);
+  if (!(value >= least && value <= most)) throw new RangeError(`${name} must be from ${least} to ${most}: ${value}`);
+  return value;
+}

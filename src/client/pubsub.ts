@@ -1,0 +1,392 @@
+/**
+ * What users hold: a subscriber on a connection of its own, and its streams.
+ *
+ * @module
+ */
+
+import type { KindedName } from "../connection/calls.ts";
+import { type Subscription, Supervisor } from "../connection/supervisor.ts";
+import { type CallOptions, within } from "../connection/wait.ts";
+import { ConnectionError, DecodeError } from "../errors.ts";
+import type { ClientEvent, ClientEventBody } from "../event.ts";
+import type { Kind, Message } from "../message.ts";
+import { KINDS } from "../protocol/kind.ts";
+import { canonicalNames, type Names } from "../name.ts";
+import type { Topology } from "../topology/topology.ts";
+import { Delivery, type DeliveryOwner, reconnectGap, type StreamOptions } from "./delivery.ts";
+import { Hub } from "./hub.ts";
+import { type BatchOptions, type PubSubOptions, resolveStreamOptions, type Settings, whole } from "./options.ts";
+import { Queue } from "../stream/queue.ts";
+import { BatchSource, QueueStream } from "../stream/stream.ts";
+
+/** Names of a local stream. */
+export interface StreamNames {
+  /** Channels, as of SUBSCRIBE. */
+  channels?: Names;
+  /** Patterns, as of PSUBSCRIBE. */
+  patterns?: Names;
+  /** Shard channels, as of SSUBSCRIBE. */
+  shardChannels?: Names;
+}
+
+/** What a {@linkcode PubSub} has seen; counts since it was made, of all its streams together. */
+export interface PubSubStats {
+  /** Messages that came from the server. */
+  readonly received: number;
+  /** Messages that consumers have taken; one that two streams take counts twice. */
+  readonly delivered: number;
+  /** Messages that full queues dropped. */
+  readonly dropped: number;
+  /** Payloads that a codec rejected and that were left out. */
+  readonly skipped: number;
+  /** Messages that wait. */
+  readonly queued: number;
+  /** Bytes of payload that wait. */
+  readonly queuedBytes: number;
+  /** How often a lost connection was made anew, every name acknowledged. */
+  readonly reconnects: number;
+  /** When the last message came, in milliseconds since the epoch. */
+  readonly lastMessageAt: number | undefined;
+}
+
+/** How many events may wait in one stream of events; the oldest go first. */
+const MOST_EVENTS = 1_024;
+
+/**
+ * A subscriber on a connection of its own, which it keeps alive. Made by {@linkcode Client.subscribe} and its like.
+ *
+ * It is an async iterable of messages and holds a `ReadableStream` of them; leaving the loop, cancelling the stream and
+ * closing all unsubscribe on the server and close the connection.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "@earshot/redis";
+ * import { TestBroker } from "@earshot/redis/testing";
+ *
+ * await using broker = new TestBroker();
+ * await using redis = new Client({ dial: broker.dial });
+ * await using news = await redis.subscribe("news");
+ * broker.publish("news", "hello");
+ * for await (const { channel, payload } of news) {
+ *   console.log(channel, payload); // news hello
+ *   break; // unsubscribes and closes
+ * }
+ * ```
+ */
+export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDisposable {
+  /**
+   * Everything that this handle is subscribed to, in wire order. A true `ReadableStream`: `pipeTo`, `pipeThrough`,
+   * `tee`, `getReader`. `cancel()` unsubscribes on the wire, waits for the acknowledgements (bounded by
+   * `closeTimeoutMs`) and closes the connection.
+   */
+  readonly readable: ReadableStream<Message<T>>;
+
+  #settings: Settings;
+  #supervisor: Supervisor;
+  #hub: Hub;
+  #owner: DeliveryOwner;
+  #main: Delivery<T>;
+  #stream: QueueStream<Message<T>>;
+  /** Every delivery that may still be read, the main one first. */
+  #deliveries = new Set<Delivery>();
+  #blocking = new Set<Delivery>();
+  #events = new Set<Queue<ClientEvent>>();
+  #received = 0;
+  /** When the last message came, on the clock. */
+  #lastMessage: number | undefined;
+  /** The counts of streams that are gone. */
+  #past = { delivered: 0, dropped: 0, skipped: 0 };
+  #closing: Promise<void> | undefined;
+  #onClosed: () => void;
+  #stopListening: () => void = () => {};
+
+  /** @internal Use {@linkcode Client.pubsub} or {@linkcode Client.subscribe}. */
+  constructor(settings: Settings, topology: Topology, options: PubSubOptions<T>, onClosed: () => void) {
+    const { signal, ...streamOptions } = options;
+    const { clock } = settings.link;
+    this.#settings = settings;
+    this.#onClosed = onClosed;
+    this.#owner = {
+      clock,
+      overflowed: (dropped) => this.#emit({ type: "overflow", dropped }),
+      skipped: (error) => this.#emit({ type: "error", error }),
+      full: (delivery, full) => this.#block(delivery, full),
+      gone: (delivery) => this.#gone(delivery),
+    };
+    this.#main = this.#newDelivery(streamOptions);
+    this.readable = this.#stream = new QueueStream(this.#main);
+    this.#supervisor = new Supervisor({ ...settings, locate: () => topology.locate() }, {
+      message: (message) => {
+        this.#received++;
+        this.#lastMessage = this.#supervisor.lastHeard;
+        this.#hub.deliver(message);
+      },
+      event: (event, endpoint) => this.#emit(event, endpoint),
+      lost: (since, confirmed) => this.#hub.lost(since, confirmed),
+      recovered: (since, denied) => {
+        const now = clock.now();
+        const refused = this.#hub.holders(denied);
+        for (const delivery of this.#deliveries) delivery.recovered(now, refused.has(delivery));
+        this.#emit({ type: "gap", gap: reconnectGap(clock, now - since) });
+      },
+      abandoned: () => this.#hub.clear(),
+      failed: (cause) => this.#main.fail(cause),
+    });
+    this.#hub = new Hub(this.#supervisor);
+    if (signal !== undefined) this.#closeOnAbort(signal);
+  }
+
+  /**
+   * Subscribes to channels (SUBSCRIBE); resolves when the server has acknowledged every one.
+   *
+   * @throws {ReplyError} when the server refuses a name, such as `NOPERM`; the other names stay subscribed
+   * @throws {ConnectionError} when the first connection fails, or this is closed
+   * @throws {TimeoutError} when `timeoutMs` passed first; names that are not acknowledged by then are let go of
+   */
+  subscribe(channels: Names, options: CallOptions = {}): Promise<void> {
+    return this.#join("channel", channels, options);
+  }
+
+  /** Subscribes to patterns (PSUBSCRIBE), as {@linkcode subscribe} does to channels. */
+  psubscribe(patterns: Names, options: CallOptions = {}): Promise<void> {
+    return this.#join("pattern", patterns, options);
+  }
+
+  /** Subscribes to shard channels (SSUBSCRIBE, Redis 7.0 and later), as {@linkcode subscribe} does to channels. */
+  ssubscribe(channels: Names, options: CallOptions = {}): Promise<void> {
+    return this.#join("shard", channels, options);
+  }
+
+  /**
+   * Unsubscribes from channels, or from all of them (UNSUBSCRIBE); resolves when the server has acknowledged it, or at
+   * once while there is no connection. Messages that wait in the queue are still delivered.
+   */
+  unsubscribe(channels?: Names, options: CallOptions = {}): Promise<void> {
+    return this.#leave("channel", channels, options);
+  }
+
+  /** Unsubscribes from patterns, or from all of them (PUNSUBSCRIBE), as {@linkcode unsubscribe} does from channels. */
+  punsubscribe(patterns?: Names, options: CallOptions = {}): Promise<void> {
+    return this.#leave("pattern", patterns, options);
+  }
+
+  /** Unsubscribes from shard channels, or from all of them (SUNSUBSCRIBE), as {@linkcode unsubscribe} does from channels. */
+  sunsubscribe(channels?: Names, options: CallOptions = {}): Promise<void> {
+    return this.#leave("shard", channels, options);
+  }
+
+  /**
+   * A further local stream over the same connection, for its own names only, with its own queue and codec. A name that
+   * several streams have is subscribed once, and unsubscribed when the last lets go of it. `cancel()` lets go of the
+   * names and leaves the connection. When the server refuses a name, the stream fails with that `ReplyError`.
+   *
+   * @throws {TypeError} when no name is given, or the handle is closed
+   */
+  stream<U = T>(names: StreamNames, options: StreamOptions<U> = {}): ReadableStream<Message<U>> {
+    const all = [
+      ...kinded("channel", names.channels ?? []),
+      ...kinded("pattern", names.patterns ?? []),
+      ...kinded("shard", names.shardChannels ?? []),
+    ];
+    if (all.length === 0) throw new TypeError("A stream needs a name: channels, patterns or shardChannels");
+    if (this.#closing !== undefined) throw new TypeError("Cannot make a stream: the PubSub is closed");
+    const codec = options.codec ?? this.#main.codec as unknown as NonNullable<typeof options.codec>;
+    const delivery = this.#newDelivery<U>({ ...options, codec });
+    this.#add(delivery, all, {}).catch((error) => delivery.fail(error));
+    return new QueueStream(delivery);
+  }
+
+  /**
+   * The fast lane: each chunk is everything that has come since the last read, at most `maxBatch` messages. Takes the
+   * place of {@linkcode readable}, which it locks.
+   *
+   * @throws {TypeError} when `readable` is locked
+   * @throws {RangeError} when `maxBatch` is less than 1
+   */
+  batches(options: BatchOptions = {}): ReadableStream<readonly Message<T>[]> {
+    const most = whole("maxBatch", options.maxBatch ?? 1_024, 1);
+    return new QueueStream(new BatchSource(this.#stream.direct(), most));
+  }
+
+  /** Every name that is wanted, or still there, and where it stands. */
+  subscriptions(): Subscription[] {
+    return this.#supervisor.subscriptions();
+  }
+
+  /**
+   * Resolves when every wanted name is acknowledged on the live connection, which a PING has just proved alive: what is
+   * published from now on arrives, unless the connection breaks again.
+   *
+   * @throws {ReplyError} when the server refuses one
+   */
+  synced(options: CallOptions = {}): Promise<void> {
+    return this.#supervisor.synced(options);
+  }
+
+  /** What happens to the connection, from now on. At most 1,024 events wait; the oldest go first. Ends when this is closed. */
+  events(): ReadableStream<ClientEvent> {
+    const queue = new Queue<ClientEvent>(() => {
+      this.#events.delete(queue);
+      return Promise.resolve();
+    });
+    if (this.#closing === undefined) this.#events.add(queue);
+    else queue.end();
+    return new QueueStream(queue);
+  }
+
+  /** What this has seen so far. */
+  stats(): PubSubStats {
+    const { clock } = this.#owner;
+    const stats = {
+      ...this.#past,
+      received: this.#received,
+      queued: 0,
+      queuedBytes: 0,
+      reconnects: this.#supervisor.reconnects,
+      lastMessageAt: this.#lastMessage && Math.round(clock.date() - clock.now() + this.#lastMessage),
+    };
+    for (const delivery of this.#deliveries) {
+      const counts = delivery.counts();
+      stats.delivered += counts.delivered;
+      stats.dropped += counts.dropped;
+      stats.skipped += counts.skipped;
+      stats.queued += counts.queued;
+      stats.queuedBytes += counts.queuedBytes;
+    }
+    return stats;
+  }
+
+  /**
+   * Unsubscribes, lets the consumers take what waits, ends the streams, and closes. Resolves when all is taken.
+   *
+   * @throws {TimeoutError} when `timeoutMs` passed first; what waits then is dropped
+   */
+  async drain(options: CallOptions = {}): Promise<void> {
+    if (this.#closing !== undefined) return await this.#closing;
+    options.signal?.throwIfAborted();
+    await this.#supervisor.close();
+    const open = [...this.#deliveries];
+    for (const delivery of open) delivery.end();
+    try {
+      await within(Promise.all(open.map((delivery) => delivery.drained())), "drain", options, this.#owner.clock);
+    } finally {
+      await this.close();
+    }
+  }
+
+  /**
+   * Unsubscribes, waits for the acknowledgements (at most `closeTimeoutMs`), closes the connection and ends the streams.
+   * Messages that wait are dropped. Idempotent; never rejects.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** Iterates over the messages, faster than a reader of {@linkcode readable}, which it locks. Leaving the loop closes. */
+  [Symbol.asyncIterator](): AsyncIterator<Message<T>> {
+    return this.#stream.values();
+  }
+
+  /** As {@linkcode close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #join(kind: Kind, names: Names, options: CallOptions): Promise<void> {
+    const all = kinded(kind, names);
+    if (all.length === 0) throw new TypeError(`${KINDS[kind].subscribe} needs at least one name`);
+    await this.#add(this.#main, all, options);
+  }
+
+  /** Adds names to a stream. What fails leaves nothing behind, but for names that the server has acknowledged. */
+  async #add(delivery: Delivery, names: readonly KindedName[], options: CallOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (this.#closing !== undefined || delivery.state !== "open") throw new ConnectionError("The PubSub is closed");
+    const added = names.filter((name) => this.#hub.add(delivery, name));
+    try {
+      await this.#supervisor.wait(KINDS[names[0]!.kind].subscribe, "present", names, options);
+    } catch (error) {
+      for (const name of added) {
+        const { kind } = name;
+        const keep = this.#supervisor.has(kind, name.name) || this.#supervisor.awaits(kind, name.name);
+        if (!keep) this.#hub.remove(delivery, name);
+      }
+      throw error;
+    }
+  }
+
+  async #leave(kind: Kind, names: Names | undefined, options: CallOptions): Promise<void> {
+    const all = names === undefined ? this.#hub.names(this.#main, [kind]) : kinded(kind, names);
+    options.signal?.throwIfAborted();
+    for (const name of all) this.#hub.remove(this.#main, name);
+    await this.#supervisor.wait(KINDS[kind].unsubscribe, "absent", all, options);
+  }
+
+  #newDelivery<U>(options: StreamOptions<U>): Delivery<U> {
+    const delivery = new Delivery<U>(resolveStreamOptions(options), this.#owner);
+    this.#deliveries.add(delivery);
+    return delivery;
+  }
+
+  /** A stream has no consumer any more, or will get nothing more. */
+  async #gone(delivery: Delivery): Promise<void> {
+    const decoding = delivery.error instanceof DecodeError && this.#deliveries.size > 1;
+    if (delivery === this.#main && !decoding) {
+      // Its failure is that of all: the others, too, deliver what waits before they get the cause.
+      if (delivery.state === "failed") { for (const other of this.#deliveries) other.fail(delivery.error); }
+      return await this.close();
+    }
+    const names = this.#hub.names(delivery);
+    for (const name of names) this.#hub.remove(delivery, name);
+    const { delivered, dropped, skipped } = delivery.counts();
+    if (this.#deliveries.delete(delivery)) {
+      this.#past.delivered += delivered;
+      this.#past.dropped += dropped;
+      this.#past.skipped += skipped;
+    }
+    const timeoutMs = this.#settings.closeTimeoutMs;
+    // Whether or not the server answers in time: the consumer has gone, and the names are wanted no longer.
+    await this.#supervisor.wait("UNSUBSCRIBE", "absent", names, { timeoutMs }).catch(() => {});
+  }
+
+  #block(delivery: Delivery, full: boolean): void {
+    if (full) this.#blocking.add(delivery);
+    else this.#blocking.delete(delivery);
+    if (this.#blocking.size > 0) this.#supervisor.pause();
+    else this.#supervisor.resume();
+  }
+
+  #closeOnAbort(signal: AbortSignal): void {
+    const abort = () => void this.close();
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#stopListening = () => signal.removeEventListener("abort", abort);
+  }
+
+  async #close(): Promise<void> {
+    this.#hub.clear();
+    for (const delivery of this.#deliveries) if (delivery.state !== "failed") delivery.clear();
+    await this.#supervisor.close();
+    for (const delivery of this.#deliveries) delivery.end();
+    for (const events of this.#events) events.end();
+    this.#stopListening();
+    this.#onClosed();
+  }
+
+  #emit(body: ClientEventBody, endpoint?: string): void {
+    const event: ClientEvent = { ...body, endpoint, at: this.#owner.clock.date() };
+    for (const events of this.#events) {
+      if (events.size >= MOST_EVENTS) events.take();
+      events.put(event);
+    }
+    try {
+      this.#settings.onEvent?.(event);
+    } catch {
+      // An observer that throws hurts nobody, and there is nobody to tell it to.
+    }
+  }
+}
+
+function kinded(kind: Kind, names: Names): KindedName[] {
+  return canonicalNames(names).map((name) => ({ kind, name }));
+}

@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import type { Gap, GapReason } from "../../src/message.ts";
+import { test } from "../support/test.ts";
+import { deliver, EPOCH, newDelivery, takeAll } from "./fake_owner.ts";
+
+/** A gap since `since` on the fake clock. */
+function gap(reasons: GapReason[], since: number, downMs: number): Gap {
+  return { reasons, since: new Date(EPOCH + since), downMs, dropped: 0 };
+}
+
+test("A message that comes before every name is back carries the gap so far, and the next one after that the whole", () => {
+  const { delivery, owner } = newDelivery();
+  delivery.lost(5_000);
+  owner.clock.ms = 5_250;
+  deliver(delivery, "1", "2");
+  owner.clock.ms = 6_000;
+  delivery.recovered(owner.clock.ms);
+  deliver(delivery, "3", "4");
+  assertEquals(takeAll(delivery), [
+    ["1", gap(["reconnect"], 5_000, 250)],
+    "2",
+    ["3", gap(["reconnect"], 5_000, 1_000)],
+    "4",
+  ]);
+});
+
+test("A stream that has not got back every name goes on losing, and is told so when it has", () => {
+  const { delivery, owner } = newDelivery();
+  delivery.lost(5_000);
+  delivery.recovered(owner.clock.ms, true);
+  owner.clock.ms = 7_000;
+  delivery.lost(6_900);
+  delivery.recovered(owner.clock.ms);
+  deliver(delivery, "1");
+  assertEquals(takeAll(delivery), [["1", gap(["reconnect", "denied"], 5_000, 2_000)]]);
+});

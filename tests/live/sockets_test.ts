@@ -1,0 +1,96 @@
+import { Client, type ClientOptions, ConnectionError } from "@earshot/redis";
+import { assertEquals, assertRejects } from "@std/assert";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { inTime, NOT_OURS } from "../support/ground.ts";
+import { RawConnection } from "../support/raw_connection.ts";
+import { findServer, startServer } from "../support/redis_server.ts";
+import { testUnless } from "../support/skip.ts";
+import { until } from "../support/until.ts";
+
+const UNFIT = NOT_OURS ?? ((await findServer()).kind === "container" ? "a container shares no files" : undefined);
+
+testUnless(UNFIT, "A unix socket carries both protocols, by option and by URL", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "redis.sock");
+  await using server = await startServer({ args: ["--unixsocket", path, "--unixsocketperm", "700"] });
+  for (const options of [{ path }, { path, protocol: 2 }, { url: `unix://${path}` }] satisfies ClientOptions[]) {
+    await inTime(isHeardAcrossAKill(options, server.port));
+  }
+});
+
+testUnless(UNFIT, "TLS carries both protocols, by option and by URL", async () => {
+  await using server = await startTls();
+  const tls = { caCerts: [await pem("ca.pem")], serverName: "localhost" };
+  const where = { host: "127.0.0.1", port: server.tlsPort };
+  const url = `rediss://127.0.0.1:${server.tlsPort}`;
+  for (const options of [{ ...where, tls }, { ...where, tls, protocol: 2 }, { url, tls }] satisfies ClientOptions[]) {
+    await inTime(isHeardAcrossAKill(options, server.port));
+  }
+});
+
+testUnless(UNFIT, "TLS to a server of an unknown authority is refused, and told as such", async () => {
+  await using server = await startTls();
+  await using redis = new Client({ host: "127.0.0.1", port: server.tlsPort, tls: { serverName: "localhost" } });
+
+  for (const run of [() => redis.subscribe("news"), () => redis.publish("news", "hello")]) {
+    await assertRejects(run, ConnectionError, "certificate");
+  }
+});
+
+/** Publishes and receives, before and after the connection is killed. */
+async function isHeardAcrossAKill(options: ClientOptions, rawPort: number): Promise<void> {
+  await using raw = await RawConnection.open(rawPort);
+  await using redis = new Client({ ...options, reconnect: { initialDelayMs: 5 } });
+  const large = "x".repeat(300_000);
+  await using news = await redis.subscribe("news");
+  assertEquals(await redis.publish("news", "small"), 1);
+  assertEquals(await redis.publish("news", large), 1);
+  // A kill discards what the server has not sent yet.
+  await until("both messages", 5_000, () => news.stats().received === 2);
+  const events = news.events();
+  await raw.ask("CLIENT", "KILL", "TYPE", "pubsub");
+  for await (const { type } of events) if (type === "gap") break;
+  assertEquals(await redis.publish("news", "after"), 1);
+
+  const heard: unknown[] = [];
+  for await (const { payload, gap } of news) {
+    if (heard.push([payload === large ? "large" : payload, gap?.reasons]) === 3) break;
+  }
+  assertEquals(heard, [["small", undefined], ["large", undefined], ["after", ["reconnect"]]]);
+  assertEquals(await raw.ask("PUBSUB", "NUMSUB", "news"), ["news", 0]);
+}
+
+async function startTls(): Promise<AsyncDisposable & { readonly port: number; readonly tlsPort: number }> {
+  const tlsPort = await freePort();
+  const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
+  const server = await startServer({
+    args: [
+      ...["--tls-port", String(tlsPort), "--tls-auth-clients", "no"],
+      ...["--tls-cert-file", file("localhost.pem"), "--tls-key-file", file("localhost.key")],
+      ...["--tls-ca-cert-file", file("ca.pem")],
+    ],
+  });
+  return { port: server.port, tlsPort, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+async function pem(name: string): Promise<string> {
+  return await readFile(new URL(`../fixtures/tls/${name}`, import.meta.url), "utf8");
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "earshot-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

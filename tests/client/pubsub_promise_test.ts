@@ -29,9 +29,9 @@ onStage("A call that gives up leaves alone what the server has acknowledged", as
       return { read: () => transport.read(), write, close: () => transport.close() };
     },
   }).pubsub();
-  const late = pubsub.subscribe(["a", "b"], { timeoutMs: 20 });
+  const late = assertRejects(() => pubsub.subscribe(["a", "b"], { timeoutMs: 20 }), TimeoutError);
   await pubsub.subscribe("a");
-  await assertRejects(() => late, TimeoutError);
+  await late;
   await turn();
   assertEquals(pubsub.subscriptions().map(({ name, state }) => [name, state]), [
     ["a", "subscribed"],

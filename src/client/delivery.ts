@@ -20,7 +20,9 @@ export interface StreamOptions<T> {
   codec?: Codec<T>;
   /**
    * What happens when the queue is full. `"drop-oldest"`: the oldest message goes, and the gap is told. `"block"`: the
-   * socket is not read until there is room, so that the server feels it; that holds up every stream of this `PubSub`.
+   * socket is not read until there is room, so that the server feels it; that holds up every stream of this `PubSub`, and
+   * its calls: the server's answer to a `subscribe` comes behind the messages, so do not wait for one in the loop that
+   * makes room.
    * @default {"drop-oldest"}
    */
   overflow?: "drop-oldest" | "block";

@@ -380,7 +380,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
       events.put(event);
     }
     try {
-      this.#settings.onEvent?.(event);
+      const result: unknown = this.#settings.onEvent?.(event);
+      if (result instanceof Promise) result.catch(() => {});
     } catch {
       // An observer that throws hurts nobody, and there is nobody to tell it to.
     }

@@ -60,6 +60,7 @@ const PING = encodeCommand(["PING"]);
 const QUIT = encodeCommand(["QUIT"]);
 /** An ACL may forbid PING: the refusal is as good a sign of life as a PONG. */
 const PING_REFUSED = /'ping'/i;
+const FULL = /^ERR max number of clients/;
 const SLOT_MOVED = /^(MOVED|CLUSTERDOWN) /;
 
 /** A command whose answer is due. */
@@ -312,7 +313,7 @@ export class Session {
       if (text === undefined) throw new ProtocolError(`The server answered ${sent.verb} with: ${reply.type}`);
       const error = new ReplyError(text, sent.verb, { channel: sent.name });
       // Not to be rid of a subscription is worse than a new connection.
-      if (sent.type === "unsubscribe" || TRANSIENT_CODES.has(error.code)) throw error;
+      if (sent.type === "unsubscribe" || TRANSIENT_CODES.has(error.code) || FULL.test(text)) throw error;
       this.#answered();
       this.#subscriptions!.input(sent.kind, sent.name, "rejected");
       this.#events.push({ type: "denied", kind: sent.kind, name: sent.name, error });
@@ -321,6 +322,7 @@ export class Session {
     }
     this.#answered();
     if (sent.type === "unsubscribe-and-ping") this.#removed(sent.kind, sent.name);
+    if (sent.type === "quit" && text !== undefined) throw new ReplyError(text, sent.verb);
     if (sent.type === "command") this.#events.push({ type: "reply", ticket: sent.ticket, reply });
   }
 

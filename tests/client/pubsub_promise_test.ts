@@ -91,3 +91,24 @@ onStage("Of what credentials() gives only user and password count, and a user ne
   const error = await assertRejects(() => half.publish("news", "hello"), ConnectionError);
   assert(error.cause instanceof TypeError && error.cause.message.startsWith("username needs a password"));
 }, { password: "sesame" });
+
+onStage("A server that refuses QUIT is left at once", async (stage) => {
+  stage.broker.refuse("QUIT", "ERR unknown command 'QUIT'");
+  const pubsub = await stage.client({ closeTimeoutMs: 3_600_000 }).subscribe("a");
+  await pubsub.close();
+  assertEquals(stage.broker.subscriberCount("a"), 0);
+});
+
+onStage("A server that is full refuses the connection, not the channel", async (stage) => {
+  const pubsub = await stage.client({ reconnect: { ...AT_ONCE, maxAttempts: 2 } }).subscribe("a");
+  stage.broker.refuse("SUBSCRIBE", "ERR max number of clients reached");
+  stage.broker.disconnectAll();
+  await assertRejects(() => pubsub.readable.getReader().read(), ReplyError, "max number of clients");
+  assertEquals([stage.heard("ready").length, stage.heard("denied").length], [1, 0]);
+});
+
+onStage("An observer that rejects hurts nobody", async (stage) => {
+  const onEvent = () => Promise.reject(new Error("mine"));
+  const pubsub = await stage.client({ onEvent }).subscribe("a");
+  await pubsub.close();
+});

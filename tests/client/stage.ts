@@ -47,7 +47,7 @@ export class Stage {
       ...options,
       onEvent: (event) => {
         this.events.push(event);
-        options.onEvent?.(event);
+        return options.onEvent?.(event);
       },
     });
     this.#clients.push(client);

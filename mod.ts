@@ -24,8 +24,8 @@
 export { Client } from "./src/client/client.ts";
 export type { BatchOptions, ClientOptions, PubSubOptions } from "./src/client/options.ts";
 export { PubSub } from "./src/client/pubsub.ts";
-export type { PubSubStats, StreamNames } from "./src/client/pubsub.ts";
-export type { StreamOptions } from "./src/client/delivery.ts";
+export type { StreamNames } from "./src/client/pubsub.ts";
+export type { PubSubStats, StreamOptions } from "./src/client/delivery.ts";
 export { bytes, json, schema, text } from "./src/codec.ts";
 export type { Codec, JsonCodec, StandardResult, StandardSchema } from "./src/codec.ts";
 export type { BackoffOptions } from "./src/connection/backoff.ts";

@@ -20,9 +20,8 @@ export interface StreamOptions<T> {
   codec?: Codec<T>;
   /**
    * What happens when the queue is full. `"drop-oldest"`: the oldest message goes, and the gap is told. `"block"`: the
-   * socket is not read until there is room, so that the server feels it; that holds up every stream of this `PubSub`, and
-   * its calls: the server's answer to a `subscribe` comes behind the messages, so do not wait for one in the loop that
-   * makes room.
+   * socket is not read until there is room, so that the server feels it; that holds up every stream of this `PubSub`.
+   * While a call waits for the server, more messages are taken, since its answer comes behind them.
    * @default {"drop-oldest"}
    */
   overflow?: "drop-oldest" | "block";
@@ -32,6 +31,26 @@ export interface StreamOptions<T> {
   maxQueuedBytes?: number;
   /** What a payload that the codec rejects does. `"error"`: it ends the stream. `"skip"`: it is left out, counted, and told as an event. @default {"error"} */
   onDecodeError?: "error" | "skip";
+}
+
+/** What a {@linkcode PubSub} has seen; counts since it was made, of all its streams together. */
+export interface PubSubStats {
+  /** Messages that came from the server. */
+  readonly received: number;
+  /** Messages that consumers have taken; one that two streams take counts twice. */
+  readonly delivered: number;
+  /** Messages that full queues dropped. */
+  readonly dropped: number;
+  /** Payloads that a codec rejected and that were left out. */
+  readonly skipped: number;
+  /** Messages that wait. */
+  readonly queued: number;
+  /** Bytes of payload that wait. */
+  readonly queuedBytes: number;
+  /** How often a lost connection was made anew, every name acknowledged. */
+  readonly reconnects: number;
+  /** When the last message came, in milliseconds since the epoch. */
+  readonly lastMessageAt: number | undefined;
 }
 
 /** Whom a delivery tells. */
@@ -207,6 +226,8 @@ export class Delivery<T = unknown> extends Queue<Message<T>> {
   }
 
   #takeHeadGap(): Gap | undefined {
+    if (this.#untold > 0) this.#owner.overflowed(this.#untold);
+    this.#untold = 0;
     const dropped = this.#headDropped;
     const overflow: Gap | undefined = dropped === 0
       ? undefined

@@ -13,7 +13,7 @@ import type { Kind, Message } from "../message.ts";
 import { KINDS } from "../protocol/kind.ts";
 import { canonicalNames, type Names } from "../name.ts";
 import type { Topology } from "../topology/topology.ts";
-import { Delivery, type DeliveryOwner, reconnectGap, type StreamOptions } from "./delivery.ts";
+import { Delivery, type DeliveryOwner, type PubSubStats, reconnectGap, type StreamOptions } from "./delivery.ts";
 import { Hub } from "./hub.ts";
 import { type BatchOptions, type PubSubOptions, resolveStreamOptions, type Settings, whole } from "./options.ts";
 import { Queue } from "../stream/queue.ts";
@@ -27,26 +27,6 @@ export interface StreamNames {
   patterns?: Names;
   /** Shard channels, as of SSUBSCRIBE. */
   shardChannels?: Names;
-}
-
-/** What a {@linkcode PubSub} has seen; counts since it was made, of all its streams together. */
-export interface PubSubStats {
-  /** Messages that came from the server. */
-  readonly received: number;
-  /** Messages that consumers have taken; one that two streams take counts twice. */
-  readonly delivered: number;
-  /** Messages that full queues dropped. */
-  readonly dropped: number;
-  /** Payloads that a codec rejected and that were left out. */
-  readonly skipped: number;
-  /** Messages that wait. */
-  readonly queued: number;
-  /** Bytes of payload that wait. */
-  readonly queuedBytes: number;
-  /** How often a lost connection was made anew, every name acknowledged. */
-  readonly reconnects: number;
-  /** When the last message came, in milliseconds since the epoch. */
-  readonly lastMessageAt: number | undefined;
 }
 
 /** How many events may wait in one stream of events; the oldest go first. */
@@ -90,6 +70,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   /** Every delivery that may still be read, the main one first. */
   #deliveries = new Set<Delivery>();
   #blocking = new Set<Delivery>();
+  /** How many calls wait for the server. */
+  #waiting = 0;
   #events = new Set<Queue<ClientEvent>>();
   #received = 0;
   /** When the last message came, on the clock. */
@@ -177,8 +159,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   /**
    * A further local stream over the same connection, for its own names only, with its own queue and codec. A name that
-   * several streams have is subscribed once, and unsubscribed when the last lets go of it. `cancel()` lets go of the
-   * names and leaves the connection. When the server refuses a name, the stream fails with that `ReplyError`.
+   * several streams have is subscribed once, and unsubscribed when the last lets go of it. `cancel()` lets go of them and
+   * leaves the connection. When the server refuses a name, the stream fails with that `ReplyError`.
    *
    * @throws {TypeError} when no name is given, or the handle is closed
    */
@@ -220,7 +202,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
    * @throws {ReplyError} when the server refuses one
    */
   synced(options: CallOptions = {}): Promise<void> {
-    return this.#supervisor.synced(options);
+    return this.#answered(this.#supervisor.synced(options));
   }
 
   /** What happens to the connection, from now on. At most 1,024 events wait; the oldest go first. Ends when this is closed. */
@@ -304,7 +286,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     if (this.#closing !== undefined || delivery.state !== "open") throw new ConnectionError("The PubSub is closed");
     const added = names.filter((name) => this.#hub.add(delivery, name));
     try {
-      await this.#supervisor.wait(KINDS[names[0]!.kind].subscribe, "present", names, options);
+      await this.#answered(this.#supervisor.wait(KINDS[names[0]!.kind].subscribe, "present", names, options));
     } catch (error) {
       for (const name of added) {
         const { kind } = name;
@@ -319,7 +301,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const all = names === undefined ? this.#hub.names(this.#main, [kind]) : kinded(kind, names);
     options.signal?.throwIfAborted();
     for (const name of all) this.#hub.remove(this.#main, name);
-    await this.#supervisor.wait(KINDS[kind].unsubscribe, "absent", all, options);
+    await this.#answered(this.#supervisor.wait(KINDS[kind].unsubscribe, "absent", all, options));
   }
 
   #newDelivery<U>(options: StreamOptions<U>): Delivery<U> {
@@ -346,14 +328,30 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     }
     const timeoutMs = this.#settings.closeTimeoutMs;
     // Whether or not the server answers in time: the consumer has gone, and the names are wanted no longer.
-    await this.#supervisor.wait("UNSUBSCRIBE", "absent", names, { timeoutMs }).catch(() => {});
+    await this.#answered(this.#supervisor.wait("UNSUBSCRIBE", "absent", names, { timeoutMs })).catch(() => {});
   }
 
   #block(delivery: Delivery, full: boolean): void {
     if (full) this.#blocking.add(delivery);
     else this.#blocking.delete(delivery);
-    if (this.#blocking.size > 0) this.#supervisor.pause();
+    this.#throttle();
+  }
+
+  #throttle(): void {
+    if (this.#blocking.size > 0 && this.#waiting === 0) this.#supervisor.pause();
     else this.#supervisor.resume();
+  }
+
+  /** While a call waits for the server, full streams take more: the answer comes behind their messages. */
+  async #answered(call: Promise<void>): Promise<void> {
+    this.#waiting++;
+    this.#throttle();
+    try {
+      await call;
+    } finally {
+      this.#waiting--;
+      this.#throttle();
+    }
   }
 
   #closeOnAbort(signal: AbortSignal): void {

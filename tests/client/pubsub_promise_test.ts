@@ -112,3 +112,19 @@ onStage("An observer that rejects hurts nobody", async (stage) => {
   const pubsub = await stage.client({ onEvent }).subscribe("a");
   await pubsub.close();
 });
+
+onStage("A call in the loop of a full stream that blocks is answered", async (stage) => {
+  const pubsub = await stage.client().subscribe("n", { overflow: "block", maxQueuedMessages: 2 });
+  stage.broker.splitWrites(1);
+  for (let i = 0; i < 10; i++) stage.broker.publish("n", String(i));
+  await until("a full queue", 5_000, () => pubsub.stats().queued === 2);
+  const got: string[] = [];
+  for await (const { payload } of pubsub) {
+    got.push(payload);
+    await pubsub.subscribe(`more:${payload}`);
+    await pubsub.unsubscribe(`more:${payload}`);
+    await pubsub.synced();
+    if (got.length === 10) break;
+  }
+  assertEquals(got, Array.from({ length: 10 }, (_, i) => String(i)));
+});

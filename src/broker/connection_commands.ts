@@ -8,7 +8,7 @@ import { decodeName, encodeName } from "../name.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { BrokerConnection } from "./broker.ts";
 import type { Call, CommandRow } from "./commands.ts";
-import { isSubscribed } from "./registry.ts";
+import { bulk, isSubscribed } from "./registry.ts";
 
 const MASK = "***";
 const DATABASES = 16;
@@ -214,10 +214,6 @@ function info({ broker, connection }: Call): void {
 
 function text(value: string): Reply {
   return bulk(encodeName(value));
-}
-
-function bulk(value: Uint8Array): Reply {
-  return { type: "bulk-string", value };
 }
 
 function integer(value: number): Reply {

@@ -9,7 +9,7 @@ import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
 import { decodeName, encodeName } from "../name.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Call, CommandRow } from "./commands.ts";
-import { acknowledgement, subscriptionCount } from "./registry.ts";
+import { acknowledgement, bulk, subscriptionCount } from "./registry.ts";
 
 function subscribe(kind: Kind): CommandRow {
   return {
@@ -75,10 +75,6 @@ function countSubscribers(kind: Kind): CommandRow {
       connection.reply({ type: "array", value });
     },
   };
-}
-
-function bulk(value: Uint8Array): Reply {
-  return { type: "bulk-string", value };
 }
 
 /** SUBSCRIBE and its kin; the verbs of each kind come from the table of kinds. */

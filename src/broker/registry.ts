@@ -151,6 +151,7 @@ function label(text: string): Reply {
   return bulk(encoder.encode(text));
 }
 
-function bulk(value: Uint8Array): Reply {
+/** A bulk string of these bytes. */
+export function bulk(value: Uint8Array): Reply {
   return { type: "bulk-string", value };
 }

@@ -6,6 +6,7 @@
 
 import { ProtocolError } from "../errors.ts";
 import { Reader } from "../resp/reader.ts";
+import { concat } from "../resp/writer.ts";
 
 /** The longest line that may be typed, in bytes, as in Redis. */
 const INLINE_LIMIT = 65_536;
@@ -29,14 +30,7 @@ export class Requests {
   /** Takes what came, and owns it. */
   feed(chunk: Uint8Array): void {
     if (this.#dialect === "resp") return this.#reader.feed(chunk);
-    if (this.#typed.length === 0) {
-      this.#typed = chunk;
-      return;
-    }
-    const joined = new Uint8Array(this.#typed.length + chunk.length);
-    joined.set(this.#typed);
-    joined.set(chunk, this.#typed.length);
-    this.#typed = joined;
+    this.#typed = this.#typed.length === 0 ? chunk : concat([this.#typed, chunk]);
   }
 
   /**

@@ -1,137 +1,84 @@
 /**
- * From measurements to a table.
+ * What is kept of a suite: a file in `results/`, and its block in the README, made from that.
  *
  * @module
  */
 
-import type { Cell } from "./frames.ts";
-import type { Measurement } from "./run.ts";
+import os from "node:os";
+import { fileURLToPath } from "node:url";
+import { output } from "./runtimes.ts";
+import type { Plan, Suite } from "./suite.ts";
 
-/** One client, on one runtime, in one cell: a measurement each round. */
-export interface Series {
-  readonly runtime: string;
-  readonly client: string;
-  readonly cell: Cell;
-  readonly rounds: Measurement[];
+/** Where it was measured. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly platform: string;
+  /** What TCP obeys here, where the system tells: BBR paces what a server sends, on a loopback too. */
+  readonly congestionControl: string | undefined;
 }
 
-/** Whom the tables compare. */
-export interface Comparison {
-  /** Ours: the label. */
-  readonly ours: string;
-  /** The others; the fastest of each round is the measure. */
-  readonly peers: readonly string[];
-  /** No client: how fast the socket is. */
-  readonly raw: string;
+/** A file in `results/`. */
+export interface Kept {
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  /** What the machine lacked, and what was therefore left out. */
+  readonly missing: readonly string[];
+  readonly options: Plan;
+  readonly outcome: unknown;
 }
 
-interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
+const README = new URL("README.md", import.meta.url);
 
-/** One runtime's table, in Markdown; `frameBytes` is the length of a message of a cell. */
-export function table(
-  all: readonly Series[],
-  who: Comparison,
-  frameBytes: (cell: Cell) => number,
-): string {
-  const cells = [
-    ...new Map(all.map(({ cell }) => [cellName(cell), cell])).values(),
-  ];
-  const find = (client: string, cell: Cell) => {
-    const found = all.find((series) => series.client === client && cellName(series.cell) === cellName(cell));
-    return found?.rounds ?? [];
+/** This machine. */
+export async function machine(): Promise<Machine> {
+  const cpus = os.cpus();
+  const told = await Deno.readTextFile("/proc/sys/net/ipv4/tcp_congestion_control").catch(() => undefined);
+  return {
+    cpu: cpus[0]?.model ?? "unknown",
+    cores: cpus.length,
+    platform: `${os.platform()} ${os.arch()}`,
+    congestionControl: told?.trim(),
   };
-  const row = (
-    label: string,
-    text: (cell: Cell) => string,
-  ) => [label, ...cells.map(text)];
-  const ratio = (cell: Cell, peers: readonly string[]) =>
-    find(who.ours, cell).map(({ perSecond }, round) =>
-      perSecond /
-      Math.max(
-        ...peers.map((peer) => find(peer, cell)[round]?.perSecond ?? NaN),
-      )
-    );
-  const rows = [
-    ...[who.ours, ...who.peers].map((client) =>
-      row(
-        client,
-        (cell) =>
-          show(
-            find(client, cell).map(({ perSecond }) => perSecond / 1e3),
-            thousands,
-          ),
-      )
+}
+
+/** A suite's outcome as Markdown, with its heading. */
+export function page(suite: Suite, kept: Kept): string {
+  return `## ${suite.title}\n\n${block(suite, kept)}\n`;
+}
+
+/**
+ * Writes `results/NAME.json`, and the suite's block of the README.
+ *
+ * @throws {Error} when the README has no place for it
+ */
+export async function keep(suite: Suite, kept: Kept): Promise<void> {
+  const results = new URL(`results/${suite.name}.json`, import.meta.url);
+  const readme = await Deno.readTextFile(README);
+  const [begin, end] = [`<!-- begin: ${suite.name} -->`, `<!-- end: ${suite.name} -->`];
+  const [from, to] = [readme.indexOf(begin), readme.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`The README of bench has no place for the tables: ${begin}`);
+  await Deno.mkdir(new URL(".", results), { recursive: true });
+  await Deno.writeTextFile(results, `${JSON.stringify(kept, undefined, 2)}\n`);
+  await Deno.writeTextFile(README, `${readme.slice(0, from)}${begin}\n\n${block(suite, kept)}\n\n${readme.slice(to)}`);
+  await output(Deno.execPath(), ["fmt", "--quiet", fileURLToPath(README), fileURLToPath(results)]);
+}
+
+function block(suite: Suite, { machine, versions, missing, options, outcome }: Kept): string {
+  const { rounds, warmUpMs, measureMs, quick } = options;
+  const asked = `${rounds} ${rounds === 1 ? "round" : "rounds"} of ${measureMs / 1e3} s after ${warmUpMs / 1e3} s`;
+  const { congestionControl } = machine;
+  const congestion = congestionControl === undefined ? undefined : `TCP with ${congestionControl}`;
+  const where = [
+    quick ? `\`--quick\`, good for a look, not for a claim: ${asked}` : asked,
+    [machine.cpu, `${machine.cores} cores`, machine.platform, congestion].filter((part) => part !== undefined).join(
+      ", ",
     ),
-    row(
-      "ratio to the fastest peer",
-      (cell) => show(ratio(cell, who.peers), times),
-    ),
-    row(
-      "ratio to the raw socket",
-      (cell) => show(ratio(cell, [who.raw]), times),
-    ),
-    row("raw socket, GB/s", (cell) => {
-      return show(
-        find(who.raw, cell).map(({ perSecond }) => perSecond * frameBytes(cell) / 1e9),
-        decimals(1),
-      );
-    }),
-    ...[who.ours, ...who.peers].map((client) =>
-      row(`CPU of ${client}, µs a message`, (cell) => {
-        return show(
-          find(client, cell).map(({ cpuMicros }) => cpuMicros),
-          decimals(2),
-        );
-      })
-    ),
+    Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", "),
   ];
-  return markdown([
-    ["thousand messages a second", ...cells.map(cellName)],
-    ...rows,
-  ]);
-}
-
-/** The median of some numbers, and how far they reach. */
-export function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  const median = ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle)] ?? NaN)) /
-    2;
-  return { median, min: sorted[0] ?? NaN, max: sorted.at(-1) ?? NaN };
-}
-
-function cellName({ payloadBytes, channels }: Cell): string {
-  return `${payloadBytes} B, ${channels.toLocaleString("en")} ch.`;
-}
-
-function show(
-  values: readonly number[],
-  format: (value: number) => string,
-): string {
-  if (values.length === 0) return "–";
-  const { median, min, max } = spread(values);
-  return values.length === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)})`;
-}
-
-function thousands(value: number): string {
-  return Math.round(value).toLocaleString("en");
-}
-
-function times(value: number): string {
-  return `${value.toFixed(2)}×`;
-}
-
-function decimals(digits: number): (value: number) => string {
-  return (value) => value.toFixed(digits);
-}
-
-function markdown(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) => `| ${row.map((text, column) => text.padEnd(widths[column]!)).join(" | ")} |`);
-  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
-  return [lines[0], rule, ...lines.slice(1)].join("\n");
+  return [
+    `${where.join(". ")}.`,
+    ...(missing.length === 0 ? [] : [missing.map((what) => `- Missing: ${what}`).join("\n")]),
+    suite.render(outcome),
+  ].join("\n\n");
 }

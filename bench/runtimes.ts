@@ -1,75 +1,108 @@
 /**
- * How a consumer is started on each runtime. Deno runs the sources; Node gets bundles, and the peers that npm installs
- * beside them from `peers/package-lock.json`. Both get the same versions.
+ * How a program is started on each runtime. Deno runs the sources; Node and Bun get bundles, and the peers that npm
+ * installs beside them from `peers/package-lock.json`. All get the same versions.
  *
  * @module
  */
 
 import { build, stop } from "esbuild";
+import { fileURLToPath } from "node:url";
 import project from "../deno.json" with { type: "json" };
+
+/** How to start a program. */
+export interface ProgramOptions {
+  /** Gives the program `globalThis.gc`. @default {false} */
+  readonly exposeGc?: boolean;
+}
 
 /** A runtime that is here. */
 export interface Runtime {
-  readonly name: string;
+  readonly name: "Deno" | "Node" | "Bun";
   readonly version: string;
   /** The command that runs `consumers/NAME.ts`; its arguments follow. */
-  command(consumer: string): readonly string[];
+  command(program: string, options?: ProgramOptions): readonly string[];
 }
+
+/** Where to tell about a runtime that is not here. */
+export type Missing = (what: string) => void;
 
 const BENCH = new URL("./", import.meta.url);
 /** In a folder of its own, since Deno takes a `package.json` beside a script for the script's. */
 const PEERS = new URL("peers/", BENCH);
-const BUILD = new URL("../.tmp/bench/", BENCH);
 
-/** The runtimes to measure on. */
-export async function prepareRuntimes(
-  consumers: readonly string[],
-): Promise<Runtime[]> {
+/** What Deno never runs, and therefore does not import. */
+const ELSEWHERE = ["@valkey/valkey-glide"];
+
+/** What is built for the bench lies here: bundles, their packages, and programs in C. */
+export const BUILD = new URL("../.tmp/bench/", BENCH);
+
+/** The runtimes to measure on, ready to run `programs`. */
+export async function prepareRuntimes(programs: readonly string[], missing: Missing): Promise<Runtime[]> {
   await installPeers();
-  await bundle(consumers);
-  return [
-    {
-      name: "Deno",
-      version: Deno.version.deno,
-      command: (
-        consumer,
-      ) => [
-        Deno.execPath(),
-        "run",
-        "-A",
-        path(new URL(`consumers/${consumer}.ts`, BENCH)),
-      ],
-    },
-    {
-      name: "Node",
-      version: (await output("node", ["--version"])).replace(/^v/, ""),
-      command: (consumer) => ["node", path(new URL(`${consumer}.mjs`, BUILD))],
-    },
-  ];
+  await bundle(programs);
+  return [deno(), ...await node(missing), ...await bun(missing)];
 }
 
-/** The command that runs the firehose. */
-export function firehoseCommand(): readonly string[] {
-  return [Deno.execPath(), "run", "-A", path(new URL("firehose.ts", BENCH))];
+function deno(): Runtime {
+  return {
+    name: "Deno",
+    version: Deno.version.deno,
+    command: (program, { exposeGc = false } = {}) => [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-check",
+      ...(exposeGc ? ["--v8-flags=--expose-gc"] : []),
+      fileURLToPath(new URL(`consumers/${program}.ts`, BENCH)),
+    ],
+  };
+}
+
+async function node(missing: Missing): Promise<Runtime[]> {
+  const version = await output("node", ["--version"]).catch(() => undefined);
+  if (version !== undefined) return [bundled("Node", "node", version.replace(/^v/, ""))];
+  missing("Node: there is no `node` on the PATH");
+  return [];
+}
+
+async function bun(missing: Missing): Promise<Runtime[]> {
+  const tell = ["--print", "process.execPath"];
+  // What npx starts is a script around the program: its own start is not what we want to measure.
+  const path = await output("bun", tell).catch(() => output("npx", ["-y", "bun", ...tell])).catch(() => undefined);
+  if (path !== undefined) return [bundled("Bun", path, await output(path, ["--version"]))];
+  missing("Bun: there is no `bun` on the PATH, and npx cannot fetch one");
+  return [];
+}
+
+function bundled(name: "Node" | "Bun", program: string, version: string): Runtime {
+  return {
+    name,
+    version,
+    command: (consumer, { exposeGc = false } = {}) => [
+      program,
+      ...(exposeGc ? ["--expose-gc"] : []),
+      fileURLToPath(new URL(`${consumer}.mjs`, BUILD)),
+    ],
+  };
 }
 
 /**
- * The exact versions of the peers.
+ * The exact versions of the peers, by the names that programs import.
  *
  * @throws {Error} when Deno would import another version than Node
  */
 export async function peerVersions(): Promise<Record<string, string>> {
-  const { dependencies } = JSON.parse(
-    await Deno.readTextFile(new URL("package.json", PEERS)),
-  );
+  const { dependencies } = JSON.parse(await Deno.readTextFile(new URL("package.json", PEERS)));
   const imports: Readonly<Record<string, string>> = project.imports;
-  for (const [name, version] of Object.entries(dependencies)) {
-    if (imports[name] === `npm:${name}@${version}`) continue;
-    throw new Error(
-      `deno.json and bench/peers/package.json differ on ${name}: ${imports[name]} and ${version}`,
-    );
+  for (const [name, version] of Object.entries<string>(dependencies)) {
+    // `npm:ioredis@6.0.0` is the same version under another name.
+    const wanted = version.startsWith("npm:") ? version : `npm:${name}@${version}`;
+    if (imports[name] === wanted || ELSEWHERE.includes(name)) continue;
+    throw new Error(`deno.json and bench/peers/package.json differ on ${name}: ${imports[name]} and ${wanted}`);
   }
-  return dependencies;
+  return Object.fromEntries(
+    Object.entries<string>(dependencies).map(([name, version]) => [name, version.replace(/^.*@/, "")]),
+  );
 }
 
 async function installPeers(): Promise<void> {
@@ -80,46 +113,32 @@ async function installPeers(): Promise<void> {
   for (const file of ["package.json", "package-lock.json"]) {
     await Deno.copyFile(new URL(file, PEERS), new URL(file, BUILD));
   }
-  await output(
-    "npm",
-    ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-    BUILD,
-  );
+  await output("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], BUILD);
   await Deno.writeTextFile(installed, lock);
 }
 
-async function bundle(consumers: readonly string[]): Promise<void> {
+async function bundle(programs: readonly string[]): Promise<void> {
+  const external = Object.keys(await peerVersions());
+  if (programs.length === 0) return;
   await build({
-    entryPoints: consumers.map((consumer) => path(new URL(`consumers/${consumer}.ts`, BENCH))),
-    outdir: path(BUILD),
+    entryPoints: programs.map((program) => fileURLToPath(new URL(`consumers/${program}.ts`, BENCH))),
+    outdir: fileURLToPath(BUILD),
     outExtension: { ".js": ".mjs" },
     bundle: true,
     format: "esm",
     platform: "node",
     target: "node20",
-    external: Object.keys(await peerVersions()),
+    external,
     logLevel: "warning",
   });
   await stop();
 }
 
-async function output(
-  command: string,
-  args: readonly string[],
-  cwd?: URL,
-): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args: [...args],
-    ...(cwd && { cwd }),
-  }).output();
-  if (!success) {
-    throw new Error(
-      `Cannot run ${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`,
-    );
-  }
-  return new TextDecoder().decode(stdout).trim();
-}
-
-function path(url: URL): string {
-  return decodeURIComponent(url.pathname);
+/** What a command prints, trimmed; throws when it cannot be run or fails. */
+export async function output(command: string, args: readonly string[], cwd?: URL): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args: [...args], ...(cwd && { cwd }) })
+    .output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`Cannot run ${command} ${args.join(" ")}: ${decoder.decode(stderr)}`);
+  return decoder.decode(stdout).trim();
 }

@@ -25,7 +25,7 @@ const BASE = [
   "src/name.ts",
   "src/ring.ts",
 ];
-const BELOW_TOPOLOGY = [...BASE, "src/resp/", "src/protocol/", "src/transport/", "src/connection/"];
+const BELOW_TOPOLOGY = [...BASE, "src/resp/", "src/run/", "src/protocol/", "src/transport/", "src/connection/"];
 const BELOW_CLIENT = [...BELOW_TOPOLOGY, "src/topology/"];
 
 /** The first row that holds a file is the one that counts. */
@@ -34,9 +34,15 @@ export const LAYERS: readonly Layer[] = [
   { name: "base", holds: BASE, imports: BASE },
   { name: "resp", holds: ["src/resp/"], imports: ["src/resp/", "src/errors.ts"] },
   {
+    name: "run",
+    holds: ["src/run/"],
+    imports: ["src/run/", "src/protocol/kind.ts", "src/resp/", "src/codec.ts", "src/name.ts"],
+    types: ["src/message.ts"],
+  },
+  {
     name: "protocol",
     holds: ["src/protocol/"],
-    imports: ["src/protocol/", "src/resp/", "src/errors.ts", "src/name.ts", "src/ring.ts"],
+    imports: ["src/protocol/", "src/run/", "src/resp/", "src/errors.ts", "src/name.ts", "src/ring.ts"],
     types: ["src/message.ts"],
   },
   {
@@ -96,6 +102,7 @@ export const PURE = [
   "src/name.ts",
   "src/ring.ts",
   "src/resp/",
+  "src/run/",
   "src/protocol/",
   "src/broker/",
   "src/connection/backoff.ts",

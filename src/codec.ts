@@ -15,17 +15,25 @@
  * ```
  */
 export interface Codec<T> {
-  /** Decodes one payload. What it throws becomes the cause of a `DecodeError`. The bytes are the codec's own to keep. */
+  /** Decodes one payload. What it throws becomes the cause of a `DecodeError`. The bytes are the codec's own to keep, though their buffer may have others. */
   decode(bytes: Uint8Array): T;
 }
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** UTF-8 text, the default. A byte that is not UTF-8 becomes U+FFFD; use {@linkcode bytes} where that may happen. */
-export const text: Codec<string> = { decode: (payload) => utf8.decode(payload) };
+/** UTF-8 to text, as {@linkcode text} does it. */
+export function decodeText(payload: Uint8Array): string {
+  return utf8.decode(payload);
+}
 
-/** The payload as it is, any bytes. */
+/** UTF-8 text, the default. A byte that is not UTF-8 becomes U+FFFD; use {@linkcode bytes} where that may happen. */
+export const text: Codec<string> = { decode: decodeText };
+
+/**
+ * The payload as it is, any bytes. It may be a view of a buffer that its neighbours share, of at most 2 KiB or eight times its length: `slice()` it
+ * before you transfer its buffer to a worker. Local streams with this codec share the view.
+ */
 export const bytes: Codec<Uint8Array> = { decode: (payload) => payload };
 
 /** The codec {@linkcode json}: it serves for whatever type the caller says the JSON has. */
@@ -37,14 +45,29 @@ export interface JsonCodec {
 /** JSON in UTF-8, not checked against a type: use {@linkcode schema} for that. */
 export const json: JsonCodec = {
   decode<T>(payload: Uint8Array): T {
+    let text: string;
     try {
-      return JSON.parse(strictUtf8.decode(payload)) as T;
+      text = strictUtf8.decode(payload);
     } catch {
-      // The platform's own words repeat the payload.
-      throw new SyntaxError("The payload is not JSON");
+      throw notJson();
     }
+    return parseJson(text) as T;
   },
 };
+
+/** The value of a text, as {@linkcode json} gives it. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw notJson();
+  }
+}
+
+/** The platform's own words repeat the payload. */
+function notJson(): SyntaxError {
+  return new SyntaxError("The payload is not JSON");
+}
 
 /** What a Standard Schema library gives for a value. Source: https://standardschema.dev */
 export type StandardResult<T> =

@@ -45,6 +45,11 @@ export function encodeName(name: string): Uint8Array {
   return Uint8Array.from(parts);
 }
 
+/** What goes on the wire for `name`: text where it is text, since many texts are encoded at once, otherwise bytes. */
+export function nameArgument(name: string): string | Uint8Array {
+  return name.isWellFormed() ? name : encodeName(name);
+}
+
 /** The strings for names given in either form, so that equal bytes are equal strings; each once. */
 export function canonicalNames(names: Names): string[] {
   const list = typeof names === "string" || names instanceof Uint8Array ? [names] : names;

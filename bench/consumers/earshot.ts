@@ -1,13 +1,27 @@
-/** Earshot: `for await` over a `PubSub`, every default on. */
+/** Earshot: `for await` over a `PubSub`, every default on; for bytes the codec `bytes`. */
 
-import { Client } from "../../mod.ts";
-import { channels, ready, Tally, task } from "./tally.ts";
+import { bytes, Client } from "../../mod.ts";
+import type { Gap } from "../../mod.ts";
+import { add, addBytes, channels, ready, task } from "./tally.ts";
 
-const redis = new Client(`redis://127.0.0.1:${task().port}`);
-const pubsub = await redis.subscribe(channels());
-const tally = new Tally();
-ready();
-for await (const { channel, payload, gap } of pubsub) {
-  if (gap !== undefined) throw new Error(`Messages were lost: ${gap.dropped}`);
-  tally.add(channel, payload);
+const redis = new Client(`redis://127.0.0.1:${task.port}`);
+
+if (task.payload === "text") {
+  const pubsub = await redis.subscribe(channels);
+  ready();
+  for await (const { channel, payload, gap } of pubsub) {
+    if (gap !== undefined) lost(gap);
+    add(channel, payload);
+  }
+} else {
+  const pubsub = await redis.subscribe(channels, { codec: bytes });
+  ready();
+  for await (const { channel, payload, gap } of pubsub) {
+    if (gap !== undefined) lost(gap);
+    addBytes(channel, payload);
+  }
+}
+
+function lost({ reasons, dropped }: Gap): never {
+  throw new Error(`Messages were lost: ${reasons}, ${dropped}`);
 }

@@ -1,16 +1,16 @@
-/** node-redis: text payloads to a callback, every default on. */
+/** node-redis: payloads to a callback, every default on; for bytes its buffer mode. */
 
 import { createClient } from "redis";
-import { channels, ready, Tally, task } from "./tally.ts";
+import { add, addBytes, channels, ready, task } from "./tally.ts";
 
-const redis = createClient({ url: `redis://127.0.0.1:${task().port}` });
+const redis = createClient({ url: `redis://127.0.0.1:${task.port}` });
 redis.on("error", (error: Error) => {
   throw error;
 });
 await redis.connect();
-const tally = new Tally();
-await redis.subscribe(
-  channels(),
-  (payload, channel) => tally.add(channel, payload),
-);
+if (task.payload === "text") {
+  await redis.subscribe(channels, (payload, channel) => add(channel, payload));
+} else {
+  await redis.subscribe(channels, (payload, channel) => addBytes(channel, payload), true);
+}
 ready();

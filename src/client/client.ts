@@ -7,7 +7,7 @@
 import type { CallOptions } from "../connection/wait.ts";
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { Kind } from "../message.ts";
-import { canonicalName, canonicalNames, decodeName, encodeName, type Name, type Names } from "../name.ts";
+import { canonicalName, canonicalNames, decodeName, type Name, nameArgument, type Names } from "../name.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Argument } from "../resp/writer.ts";
 import { standalone } from "../topology/standalone.ts";
@@ -94,12 +94,12 @@ export class Client implements AsyncDisposable {
    * @throws {ConnectionError} when the server cannot be reached, or the connection breaks before the answer
    */
   async publish(channel: Name, payload: string | Uint8Array, options: CallOptions = {}): Promise<number> {
-    return await this.#count(["PUBLISH", nameBytes(channel), payload], options);
+    return integerOf(await this.#commands.send(["PUBLISH", argumentOf(channel), payload], options));
   }
 
   /** Publishes a message to a shard channel (SPUBLISH, Redis 7.0 and later), as {@linkcode publish} does. */
   async spublish(channel: Name, payload: string | Uint8Array, options: CallOptions = {}): Promise<number> {
-    return await this.#count(["SPUBLISH", nameBytes(channel), payload], options);
+    return integerOf(await this.#commands.send(["SPUBLISH", argumentOf(channel), payload], options));
   }
 
   /**
@@ -172,12 +172,12 @@ export class Client implements AsyncDisposable {
   }
 
   async #names(subcommand: string, pattern: string | undefined): Promise<string[]> {
-    const args = ["PUBSUB", subcommand, ...pattern === undefined ? [] : [nameBytes(pattern)]];
+    const args = ["PUBSUB", subcommand, ...pattern === undefined ? [] : [argumentOf(pattern)]];
     return itemsOf(await this.#commands.send(args, {})).map(nameOf);
   }
 
   async #counts(subcommand: string, channels: Names): Promise<Map<string, number>> {
-    const names = canonicalNames(channels).map(encodeName);
+    const names = canonicalNames(channels).map(nameArgument);
     const items = itemsOf(await this.#commands.send(["PUBSUB", subcommand, ...names], {}));
     const counts = new Map<string, number>();
     for (let i = 0; i + 1 < items.length; i += 2) counts.set(nameOf(items[i]!), integerOf(items[i + 1]!));
@@ -185,8 +185,8 @@ export class Client implements AsyncDisposable {
   }
 }
 
-function nameBytes(name: Name): Uint8Array {
-  return name instanceof Uint8Array ? name : encodeName(canonicalName(name));
+function argumentOf(name: Name): string | Uint8Array {
+  return name instanceof Uint8Array ? name : nameArgument(canonicalName(name));
 }
 
 function integerOf(reply: Reply): number {

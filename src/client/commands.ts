@@ -32,12 +32,16 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
   ["CLIENT REPLY", "an answer is awaited for every command"],
 ]);
 
+/** Commands of which only some subcommands are refused. */
+const CONTAINERS: ReadonlySet<string> = new Set(
+  [...REFUSED.keys()].filter((name) => name.includes(" ")).map((name) => name.split(" ")[0]!),
+);
+
 /** Commands whose refusals repeat what they were given, which may be a credential. */
 const SECRETIVE: ReadonlySet<string> = new Set(["ACL", "AUTH", "CONFIG", "MIGRATE"]);
 
 interface Call {
   readonly verb: string;
-  readonly bytes: Uint8Array;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: RedisError) => void;
 }
@@ -49,8 +53,8 @@ export class Commands {
   #closeTimeoutMs: number;
   #state: "idle" | "connecting" | "live" | "closed" = "idle";
   #connection: Connection | undefined;
-  /** Not sent yet. */
-  #unsent = new Set<Call>();
+  /** Not sent yet, and what is to be sent. */
+  #unsent = new Map<Call, Uint8Array>();
   /** Sent, by ticket. */
   #sent = new Map<number, Call>();
   #lifetime = new AbortController();
@@ -73,12 +77,12 @@ export class Commands {
    */
   async send(args: readonly Argument[], options: CallOptions): Promise<Reply> {
     const verb = verbOf(args);
-    const bytes = encodeCommand(args);
     options.signal?.throwIfAborted();
     if (this.#state === "closed") throw new ConnectionError(`Cannot send ${verb}: the client is closed`);
     let call: Call | undefined;
-    const answered = new Promise<Reply>((resolve, reject) => call = { verb, bytes, resolve, reject });
-    this.#dispatch(call!);
+    const answered = new Promise<Reply>((resolve, reject) => call = { verb, resolve, reject });
+    this.#dispatch(call!, args);
+    if (options.signal === undefined && options.timeoutMs === undefined) return await answered;
     try {
       return await within(answered, verb, options, this.#link.clock);
     } finally {
@@ -99,12 +103,13 @@ export class Commands {
     await this.#loop;
   }
 
-  #dispatch(call: Call): void {
+  #dispatch(call: Call, command: readonly Argument[] | Uint8Array): void {
     if (this.#state === "live") {
-      this.#sent.set(this.#connection!.command(call.verb, call.bytes), call);
+      this.#sent.set(this.#connection!.command(call.verb, command), call);
       return;
     }
-    this.#unsent.add(call);
+    // Encoded now: the bytes among its arguments are the caller's again as soon as this returns.
+    this.#unsent.set(call, command instanceof Uint8Array ? command : encodeCommand(command));
     if (this.#state !== "idle") return;
     this.#state = "connecting";
     this.#loop = this.#run();
@@ -128,7 +133,7 @@ export class Commands {
     }
     this.#connection = undefined;
     if (this.#state !== "closed") this.#state = "idle";
-    for (const call of this.#unsent) call.reject(cause);
+    for (const call of this.#unsent.keys()) call.reject(cause);
     this.#unsent.clear();
     const sent = [...this.#sent.values()];
     this.#sent.clear();
@@ -143,7 +148,7 @@ export class Commands {
       this.#state = "live";
       const calls = [...this.#unsent];
       this.#unsent.clear();
-      for (const call of calls) this.#dispatch(call);
+      for (const [call, command] of calls) this.#dispatch(call, command);
     }
     if (event.type !== "reply") return;
     const call = this.#sent.get(event.ticket);
@@ -159,15 +164,17 @@ export class Commands {
 }
 
 function verbOf(args: readonly Argument[]): string {
-  const words = args.slice(0, 2).map((arg) =>
-    (arg instanceof Uint8Array ? decodeName(arg) : String(arg)).toUpperCase()
-  );
-  const verb = typeof args[0] === "string" ? words[0]! : "";
+  const [first, second] = args;
+  const verb = typeof first === "string" ? first.toUpperCase() : "";
   if (verb === "") {
     throw new TypeError("A command must start with its name, a string that is not empty");
   }
-  const refused = REFUSED.has(verb) ? verb : words.join(" ");
+  const refused = CONTAINERS.has(verb) && second !== undefined ? `${verb} ${wordOf(second)}` : verb;
   const instead = REFUSED.get(refused);
   if (instead !== undefined) throw new TypeError(`Cannot send ${refused} as a command: ${instead}`);
   return verb;
+}
+
+function wordOf(arg: Argument): string {
+  return (arg instanceof Uint8Array ? decodeName(arg) : String(arg)).toUpperCase();
 }

@@ -9,10 +9,12 @@
 
 import type { Codec } from "../codec.ts";
 import type { Clock } from "../connection/clock.ts";
-import type { DecodeError } from "../errors.ts";
+import { DecodeError } from "../errors.ts";
 import type { Gap, GapReason, Message } from "../message.ts";
-import { Ring } from "../ring.ts";
+import type { Run } from "../run/run.ts";
+import type { Receiver } from "../run/topics.ts";
 import { Queue } from "../stream/queue.ts";
+import { decodeMessage } from "./payload.ts";
 
 /** How one stream delivers. */
 export interface StreamOptions<T> {
@@ -70,14 +72,11 @@ export interface DeliveryOwner {
 const OVERFLOW_EVENT_MS = 1_000;
 
 /** One stream's queue. */
-export class Delivery<T = unknown> extends Queue<Message<T>> {
+export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver {
   /** How payloads become values. */
   readonly codec: Codec<T>;
   #options: Required<StreamOptions<T>>;
   #owner: DeliveryOwner;
-  /** The bytes of payload of each message that waits. */
-  #sizes = new Ring<number>();
-  #bytes = 0;
   #room: "free" | "full" = "free";
   /** What is missing before the oldest message that waits: what dropped messages had to tell, and how many they were. */
   #headGap: Gap | undefined;
@@ -113,8 +112,19 @@ export class Delivery<T = unknown> extends Queue<Message<T>> {
       dropped: this.#dropped,
       skipped: this.#skipped,
       queued: size,
-      queuedBytes: this.#bytes,
+      queuedBytes: this.weight,
     };
+  }
+
+  /** Decodes message `i` of a run, and puts it in. */
+  receive(run: Run, i: number): void {
+    this.accept(decodeMessage(this.codec, run, i), run.size(i));
+  }
+
+  /** Takes what became of a message: itself, or why it cannot be decoded. */
+  accept(decoded: Message<T> | DecodeError, bytes: number): void {
+    if (decoded instanceof DecodeError) this.reject(decoded);
+    else this.deliver(decoded, bytes);
   }
 
   /** Puts a message in. `message` is shared with other streams unless this one has a gap to tell. */
@@ -128,9 +138,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> {
       message = withGap(message, this.#tailGap);
       this.#tailGap = undefined;
     }
-    this.#sizes.push(bytes);
-    this.#bytes += bytes;
-    this.put(message);
+    this.put(message, bytes);
     // Also when it was full before: a connection that has come since reads until it is told.
     if (this.#options.overflow === "block" && this.#holds(1)) {
       this.#room = "full";
@@ -151,16 +159,20 @@ export class Delivery<T = unknown> extends Queue<Message<T>> {
   override take(): Message<T> | undefined {
     const message = super.take();
     if (message === undefined) return undefined;
-    this.#bytes -= this.#sizes.shift()!;
-    this.#delivered++;
-    // Half empty, so that the socket is not stopped and started for every message.
-    if (this.#room === "full" && !this.#holds(0.5)) this.#makeFree();
+    this.#taken(1);
     return this.#headGap === undefined && this.#headDropped === 0 ? message : withGap(message, this.#takeHeadGap());
   }
 
+  override takeMany(most: number): Message<T>[] {
+    const messages = super.takeMany(most);
+    const first = messages[0];
+    if (first === undefined) return messages;
+    this.#taken(messages.length);
+    if (this.#headGap !== undefined || this.#headDropped > 0) messages[0] = withGap(first, this.#takeHeadGap());
+    return messages;
+  }
+
   override clear(): void {
-    this.#sizes.clear();
-    this.#bytes = 0;
     super.clear();
     if (this.#room === "full") this.#makeFree();
   }
@@ -191,6 +203,12 @@ export class Delivery<T = unknown> extends Queue<Message<T>> {
     this.#refused = "no";
   }
 
+  #taken(count: number): void {
+    this.#delivered += count;
+    // Half empty, so that the socket is not stopped and started for every message.
+    if (this.#room === "full" && !this.#holds(0.5)) this.#makeFree();
+  }
+
   #tellLoss(downMs: number): void {
     this.#loss = "told";
     const reasons: GapReason[] = this.#refused === "yes" ? ["reconnect", "denied"] : ["reconnect"];
@@ -200,15 +218,14 @@ export class Delivery<T = unknown> extends Queue<Message<T>> {
   /** Is the queue as full as this share of either limit? */
   #holds(share: number): boolean {
     const { maxQueuedMessages, maxQueuedBytes } = this.#options;
-    return this.size >= maxQueuedMessages * share || this.#bytes >= maxQueuedBytes * share;
+    return this.size >= maxQueuedMessages * share || this.weight >= maxQueuedBytes * share;
   }
 
   /** Drops the oldest messages until one of `bytes` fits, or none is left. */
   #makeRoom(bytes: number): void {
     const { maxQueuedMessages, maxQueuedBytes } = this.#options;
-    while (this.size > 0 && (this.size >= maxQueuedMessages || this.#bytes + bytes > maxQueuedBytes)) {
+    while ((this.size >= maxQueuedMessages || this.weight + bytes > maxQueuedBytes) && this.size > 0) {
       const { gap } = super.take()!;
-      this.#bytes -= this.#sizes.shift()!;
       if (gap !== undefined) this.#headGap = merge(this.#headGap, gap);
       if (this.#headDropped++ === 0) this.#headDroppedAt = this.#owner.clock.date();
       this.#dropped++;

@@ -5,14 +5,16 @@
  * @module
  */
 
-import { type Codec, json, text } from "../codec.ts";
+import type { Codec } from "../codec.ts";
 import type { KindedName } from "../connection/calls.ts";
-import { DecodeError } from "../errors.ts";
+import type { DecodeError } from "../errors.ts";
 import type { Kind, Message } from "../message.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { WireMessage } from "../protocol/push.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Run } from "../run/run.ts";
+import type { Receiver, Topic } from "../run/topics.ts";
 import type { Delivery } from "./delivery.ts";
+import { decodeMessage } from "./payload.ts";
 
 /** What the hub asks of the connection. */
 export interface Subscriber {
@@ -22,13 +24,53 @@ export interface Subscriber {
   drop(kind: Kind, name: string): void;
 }
 
+/** The streams that hold a name, where there are several. A message is decoded once for each codec. */
+class Holders implements Receiver {
+  #all = new Set<Delivery>();
+  /** The same, as they were when a message came: streams come and go while it is on its way. */
+  #list: readonly Delivery[] | undefined;
+
+  get all(): ReadonlySet<Delivery> {
+    return this.#all;
+  }
+
+  add(delivery: Delivery): this {
+    this.#all.add(delivery);
+    this.#list = undefined;
+    return this;
+  }
+
+  delete(delivery: Delivery): void {
+    this.#all.delete(delivery);
+    this.#list = undefined;
+  }
+
+  receive(run: Run, i: number): void {
+    const bytes = run.size(i);
+    let codec: Codec<unknown> | undefined;
+    let decoded: Message<unknown> | DecodeError | undefined;
+    /** What the codecs before made of it. */
+    let others: Map<Codec<unknown>, Message<unknown> | DecodeError> | undefined;
+    for (const delivery of this.#list ??= [...this.#all]) {
+      if (decoded === undefined || delivery.codec !== codec) {
+        if (decoded !== undefined) others = (others ?? new Map()).set(codec!, decoded);
+        codec = delivery.codec;
+        decoded = others?.get(codec) ?? decodeMessage(codec, run, i);
+      }
+      delivery.accept(decoded, bytes);
+    }
+  }
+}
+
 /** Who holds a name: nearly always one stream, so that a name costs no collection of its own. */
-type Holders = Delivery | readonly Delivery[];
+type Held = Delivery | Holders;
 
 /** The local streams of one connection. */
 export class Hub {
   #subscriber: Subscriber;
-  #holders: Readonly<Record<Kind, Map<string, Holders>>> = { channel: new Map(), pattern: new Map(), shard: new Map() };
+  #held: Readonly<Record<Kind, Map<string, Held>>> = { channel: new Map(), pattern: new Map(), shard: new Map() };
+  /** Changes whenever a name has other holders: what a topic remembers was found in one version. */
+  #version = 0;
 
   /** Has no streams yet. */
   constructor(subscriber: Subscriber) {
@@ -37,72 +79,61 @@ export class Hub {
 
   /** A stream wants a name; false where it has it already. */
   add(delivery: Delivery, { kind, name }: KindedName): boolean {
-    const holders = this.#holders[kind].get(name);
+    const held = this.#held[kind].get(name);
     // Also where it is held already: to ask again for a name that was refused is to try again.
     this.#subscriber.want(kind, name);
-    if (holders === undefined) {
-      this.#holders[kind].set(name, delivery);
-      return true;
-    }
-    const all = listOf(holders);
-    if (all.includes(delivery)) return false;
-    // A new list, since a message may be on its way through the old one.
-    this.#holders[kind].set(name, [...all, delivery]);
+    if (has(held, delivery)) return false;
+    this.#version++;
+    if (held === undefined) this.#held[kind].set(name, delivery);
+    else if (held instanceof Holders) held.add(delivery);
+    else this.#held[kind].set(name, new Holders().add(held).add(delivery));
     return true;
   }
 
   /** A stream lets go of a name; nothing happens where it has it not. */
   remove(delivery: Delivery, { kind, name }: KindedName): void {
-    const all = listOf(this.#holders[kind].get(name));
-    if (!all.includes(delivery)) return;
-    const rest = all.filter((other) => other !== delivery);
-    if (rest.length > 0) {
-      this.#holders[kind].set(name, rest.length === 1 ? rest[0]! : rest);
-      return;
+    const held = this.#held[kind].get(name);
+    if (!has(held, delivery)) return;
+    this.#version++;
+    if (held instanceof Holders) {
+      held.delete(delivery);
+      if (held.all.size > 0) return;
     }
-    this.#holders[kind].delete(name);
+    this.#held[kind].delete(name);
     this.#subscriber.drop(kind, name);
   }
 
-  /** The names that a stream has, of one kind or of all. */
-  names(delivery: Delivery, kinds: readonly Kind[] = KIND_NAMES): KindedName[] {
+  /** The names of a kind that a stream has. */
+  names(delivery: Delivery, kind: Kind): KindedName[] {
     const names: KindedName[] = [];
-    for (const kind of kinds) {
-      for (const [name, holders] of this.#holders[kind]) {
-        if (holders === delivery || listOf(holders).includes(delivery)) names.push({ kind, name });
-      }
-    }
+    for (const [name, held] of this.#held[kind]) if (has(held, delivery)) names.push({ kind, name });
     return names;
   }
 
   /** Forgets everybody, and drops nothing: the connection wants nothing any more. */
   clear(): void {
-    for (const kind of KIND_NAMES) this.#holders[kind].clear();
+    this.#version++;
+    for (const kind of KIND_NAMES) this.#held[kind].clear();
   }
 
-  /** Hands a message to all that want it. */
-  deliver(wire: WireMessage): void {
-    const holders = this.#holders[wire.kind].get(wire.pattern ?? wire.channel);
-    if (holders === undefined) return;
-    const bytes = wire.payload.length;
-    let codec: Codec<unknown> | undefined;
-    let decoded: Message<unknown> | DecodeError | undefined;
-    /** What the codecs before made of it. */
-    let others: Map<Codec<unknown>, Message<unknown> | DecodeError> | undefined;
-    for (const delivery of listOf(holders)) {
-      if (decoded === undefined || delivery.codec !== codec) {
-        if (decoded !== undefined) others = (others ?? new Map()).set(codec!, decoded);
-        codec = delivery.codec;
-        decoded = others?.get(codec) ?? decode(codec, wire);
-      }
-      if (decoded instanceof DecodeError) delivery.reject(decoded);
-      else delivery.deliver(decoded, bytes);
+  /** Hands messages to all that want them, until the run is halted. */
+  deliver(run: Run): void {
+    while (run.taken < run.count && run.state === "flowing") {
+      const i = run.taken++;
+      const topic = run.topic(i);
+      if (topic.found !== this.#version) this.#find(topic);
+      topic.receiver?.receive(run, i);
     }
+  }
+
+  #find(topic: Topic): void {
+    topic.found = this.#version;
+    topic.receiver = this.#held[topic.kind].get(topic.pattern ?? topic.channel);
   }
 
   /** The streams that have one of these names. */
   holders(names: readonly KindedName[]): Set<Delivery> {
-    return new Set(names.flatMap(({ kind, name }) => listOf(this.#holders[kind].get(name))));
+    return new Set(names.flatMap(({ kind, name }) => [...listOf(this.#held[kind].get(name))]));
   }
 
   /** The connection is lost: tells the streams that had a confirmed name; true where there was one. */
@@ -111,7 +142,7 @@ export class Hub {
     for (const kind of KIND_NAMES) {
       for (const [name, state] of confirmed.states(kind)) {
         if (state !== "subscribed") continue;
-        for (const delivery of listOf(this.#holders[kind].get(name))) concerned.add(delivery);
+        for (const delivery of listOf(this.#held[kind].get(name))) concerned.add(delivery);
       }
     }
     for (const delivery of concerned) delivery.lost(since);
@@ -119,24 +150,10 @@ export class Hub {
   }
 }
 
-function listOf(holders: Holders | undefined): readonly Delivery[] {
-  return holders === undefined ? [] : Array.isArray(holders) ? holders : [holders as Delivery];
+function has(held: Held | undefined, delivery: Delivery): boolean {
+  return held === delivery || (held instanceof Holders && held.all.has(delivery));
 }
 
-function decode(codec: Codec<unknown>, wire: WireMessage): Message<unknown> | DecodeError {
-  const { kind, channel, pattern } = wire;
-  try {
-    const payload = codec.decode(TRANSIENT.has(codec) ? wire.payload : owned(wire.payload));
-    return { kind, channel, pattern, payload, gap: undefined };
-  } catch (cause) {
-    return new DecodeError(`Cannot decode a message on ${JSON.stringify(channel)}`, { channel, cause });
-  }
-}
-
-/** Codecs that keep none of the bytes that they are given. */
-const TRANSIENT: ReadonlySet<Codec<unknown>> = new Set<Codec<unknown>>([text, json]);
-
-/** The payload in a buffer of its own: a view of a larger one would keep all of that, which may be written to. */
-function owned(payload: Uint8Array): Uint8Array {
-  return payload.length === payload.buffer.byteLength ? payload : payload.slice();
+function listOf(held: Held | undefined): Iterable<Delivery> {
+  return held === undefined ? [] : held instanceof Holders ? held.all : [held];
 }

@@ -10,7 +10,7 @@ import { type CallOptions, within } from "../connection/wait.ts";
 import { ConnectionError, DecodeError } from "../errors.ts";
 import type { ClientEvent, ClientEventBody } from "../event.ts";
 import type { Kind, Message } from "../message.ts";
-import { KINDS } from "../protocol/kind.ts";
+import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
 import { canonicalNames, type Names } from "../name.ts";
 import type { Topology } from "../topology/topology.ts";
 import { Delivery, type DeliveryOwner, type PubSubStats, reconnectGap, type StreamOptions } from "./delivery.ts";
@@ -67,8 +67,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   #owner: DeliveryOwner;
   #main: Delivery<T>;
   #stream: QueueStream<Message<T>>;
-  /** Every delivery that may still be read, the main one first. */
-  #deliveries = new Set<Delivery>();
+  /** Every delivery that may still be read, the main one first, and the names that a local stream was made for. */
+  #deliveries = new Map<Delivery, readonly KindedName[]>();
   #blocking = new Set<Delivery>();
   /** How many calls wait for the server. */
   #waiting = 0;
@@ -98,17 +98,18 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     this.#main = this.#newDelivery(streamOptions);
     this.readable = this.#stream = new QueueStream(this.#main);
     this.#supervisor = new Supervisor({ ...settings, locate: () => topology.locate() }, {
-      message: (message) => {
-        this.#received++;
+      messages: (run) => {
+        const { taken } = run;
         this.#lastMessage = this.#supervisor.lastHeard;
-        this.#hub.deliver(message);
+        this.#hub.deliver(run);
+        this.#received += run.taken - taken;
       },
       event: (event, endpoint) => this.#emit(event, endpoint),
       lost: (since, confirmed) => this.#hub.lost(since, confirmed),
       recovered: (since, denied) => {
         const now = clock.now();
         const refused = this.#hub.holders(denied);
-        for (const delivery of this.#deliveries) delivery.recovered(now, refused.has(delivery));
+        for (const delivery of this.#deliveries.keys()) delivery.recovered(now, refused.has(delivery));
         this.#emit({ type: "gap", gap: reconnectGap(clock, now - since) });
       },
       abandoned: () => this.#hub.clear(),
@@ -173,7 +174,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     if (all.length === 0) throw new TypeError("A stream needs a name: channels, patterns or shardChannels");
     if (this.#closing !== undefined) throw new TypeError("Cannot make a stream: the PubSub is closed");
     const codec = options.codec ?? this.#main.codec as unknown as NonNullable<typeof options.codec>;
-    const delivery = this.#newDelivery<U>({ ...options, codec });
+    const delivery = this.#newDelivery<U>({ ...options, codec }, all);
     this.#add(delivery, all, {}).catch((error) => delivery.fail(error));
     return new QueueStream(delivery);
   }
@@ -227,7 +228,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
       reconnects: this.#supervisor.reconnects,
       lastMessageAt: this.#lastMessage && Math.round(clock.date() - clock.now() + this.#lastMessage),
     };
-    for (const delivery of this.#deliveries) {
+    for (const delivery of this.#deliveries.keys()) {
       const counts = delivery.counts();
       stats.delivered += counts.delivered;
       stats.dropped += counts.dropped;
@@ -247,7 +248,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     if (this.#closing !== undefined) return await this.#closing;
     options.signal?.throwIfAborted();
     await this.#supervisor.close();
-    const open = [...this.#deliveries];
+    const open = [...this.#deliveries.keys()];
     for (const delivery of open) delivery.end();
     try {
       await within(Promise.all(open.map((delivery) => delivery.drained())), "drain", options, this.#owner.clock);
@@ -298,15 +299,15 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   }
 
   async #leave(kind: Kind, names: Names | undefined, options: CallOptions): Promise<void> {
-    const all = names === undefined ? this.#hub.names(this.#main, [kind]) : kinded(kind, names);
+    const all = names === undefined ? this.#hub.names(this.#main, kind) : kinded(kind, names);
     options.signal?.throwIfAborted();
     for (const name of all) this.#hub.remove(this.#main, name);
     await this.#answered(this.#supervisor.wait(KINDS[kind].unsubscribe, "absent", all, options));
   }
 
-  #newDelivery<U>(options: StreamOptions<U>): Delivery<U> {
+  #newDelivery<U>(options: StreamOptions<U>, names: readonly KindedName[] = []): Delivery<U> {
     const delivery = new Delivery<U>(resolveStreamOptions(options), this.#owner);
-    this.#deliveries.add(delivery);
+    this.#deliveries.set(delivery, names);
     return delivery;
   }
 
@@ -315,10 +316,12 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const decoding = delivery.error instanceof DecodeError && this.#deliveries.size > 1;
     if (delivery === this.#main && !decoding) {
       // Its failure is that of all: the others, too, deliver what waits before they get the cause.
-      if (delivery.state === "failed") { for (const other of this.#deliveries) other.fail(delivery.error); }
+      if (delivery.state === "failed") { for (const other of this.#deliveries.keys()) other.fail(delivery.error); }
       return await this.close();
     }
-    const names = this.#hub.names(delivery);
+    const names = delivery === this.#main
+      ? KIND_NAMES.flatMap((kind) => this.#hub.names(delivery, kind))
+      : this.#deliveries.get(delivery) ?? [];
     for (const name of names) this.#hub.remove(delivery, name);
     const { delivered, dropped, skipped } = delivery.counts();
     if (this.#deliveries.delete(delivery)) {
@@ -363,9 +366,9 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   async #close(): Promise<void> {
     this.#hub.clear();
-    for (const delivery of this.#deliveries) if (delivery.state !== "failed") delivery.clear();
+    for (const delivery of this.#deliveries.keys()) if (delivery.state !== "failed") delivery.clear();
     await this.#supervisor.close();
-    for (const delivery of this.#deliveries) delivery.end();
+    for (const delivery of this.#deliveries.keys()) delivery.end();
     for (const events of this.#events) events.end();
     this.#stopListening();
     this.#onClosed();

@@ -9,6 +9,7 @@ import { ConnectionError, RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { Session, type SessionEvent, type SessionOptions } from "../protocol/session.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Argument } from "../resp/writer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
 
@@ -67,9 +68,9 @@ export class Connection {
     this.#touch();
   }
 
-  /** Sends an encoded command; its `reply` event carries the ticket that this gives. */
-  command(verb: string, bytes: Uint8Array): number {
-    const ticket = this.#session.command(verb, bytes, this.#options.clock.now());
+  /** Sends a command; its `reply` event carries the ticket that this gives. */
+  command(verb: string, command: readonly Argument[] | Uint8Array): number {
+    const ticket = this.#session.command(verb, command, this.#options.clock.now());
     this.#touch();
     return ticket;
   }
@@ -116,6 +117,7 @@ export class Connection {
   abort(cause: RedisError): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
+    this.#session.pause();
     this.#timer?.cancel();
     this.#transport.close();
     this.#gate?.open();
@@ -127,10 +129,11 @@ export class Connection {
       // In RESP2 with nothing to introduce, the handshake is over before a byte has come.
       await this.#dispatch();
       while (this.#state === "open") {
-        const chunk = await this.#transport.read();
+        const chunk = await this.#transport.read(this.#session.room());
         if (chunk === undefined) throw this.#closed("the server closed it");
         this.#session.receive(chunk, this.#options.clock.now());
-        await this.#dispatch();
+        const halted = this.#dispatch();
+        if (halted !== undefined) await halted;
         this.#touch();
       }
     } catch (error) {

@@ -16,8 +16,8 @@ import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { WireMessage } from "../protocol/push.ts";
 import type { SessionEvent } from "../protocol/session.ts";
+import type { Run } from "../run/run.ts";
 import { Desired, type Subscriptions } from "../protocol/subscriptions.ts";
 import { backoffMs, type BackoffOptions } from "./backoff.ts";
 import { Calls, type KindedName, type Standing, type Wanted } from "./calls.ts";
@@ -43,8 +43,8 @@ export interface SupervisorOptions {
 
 /** Who hears what the supervisor learns. Must not throw. */
 export interface SupervisorListener {
-  /** A message came. */
-  message(message: WireMessage): void;
+  /** Messages came, to be taken one by one. What is left stays until the connection flows again. */
+  messages(run: Run): void;
   /** Something happened that users may want to know. */
   event(event: ClientEventBody, endpoint: string | undefined): void;
   /**
@@ -295,8 +295,8 @@ export class Supervisor {
         this.#pongs.get(event.ticket)?.("alive");
         this.#pongs.delete(event.ticket);
         break;
-      case "message":
-        this.#listener.message(event);
+      case "messages":
+        this.#listener.messages(event);
         break;
       case "connected":
         this.#emit(event);

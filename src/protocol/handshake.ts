@@ -44,17 +44,24 @@ export type HandshakeProgress =
 
 /** Codes with which servers refuse credentials. */
 const AUTHENTICATION_CODES: ReadonlySet<string> = new Set(["WRONGPASS", "NOAUTH", "DENIED"]);
+const NOT_NOW = /^(LOADING|MASTERDOWN|NOAUTH|BUSY)(\s|$)/;
+const FULL = /^ERR max number of clients/i;
 /** Texts, all of code ERR, that are about credentials (Redis 5 and 6) or about the connection itself, not about HELLO. */
 const FATAL_TEXTS: readonly RegExp[] = [
   /^ERR invalid password/i,
   /^ERR .*\bwithout any password configured\b/i,
   /^ERR Client sent AUTH, but no password is set/i,
-  /^ERR max number of clients/i,
+  FULL,
 ];
 
 /** Is this refusal about who we are? Then no other way of asking will help. */
 export function isAuthenticationError(error: unknown): boolean {
   return error instanceof ReplyError && (AUTHENTICATION_CODES.has(error.code) || error.verb === "AUTH");
+}
+
+/** Does a server that says this to a command mean "not now": is this connection of no use, while a later one may be? */
+export function isTransient(refusal: string): boolean {
+  return NOT_NOW.test(refusal) || FULL.test(refusal);
 }
 
 /** One opening of one connection. */

@@ -10,7 +10,7 @@
  * 4. In RESP2 an array on a subscriber is a push; on a connection for commands it is a reply.
  * 5. Every command has a deadline, counted from when it became the oldest. keepalive.ts says how long.
  *
- * This file does not know sockets, timers or users. It throws what ends the connection; the first error is final.
+ * This file knows no sockets, timers or users. It throws what ends the connection; the first error is final.
  *
  * @module
  */
@@ -20,21 +20,23 @@ import type { Kind } from "../message.ts";
 import { Ring } from "../ring.ts";
 import { Reader, type ReaderLimits } from "../resp/reader.ts";
 import type { Reply } from "../resp/reply.ts";
-import { concat, encodeCommand } from "../resp/writer.ts";
-import { Handshake, type HandshakeOptions, type HandshakeProgress } from "./handshake.ts";
+import { type Argument, CommandBuffer } from "../resp/writer.ts";
+import { Handshake, type HandshakeOptions, type HandshakeProgress, isTransient } from "./handshake.ts";
 import { KeepAlive, type KeepAliveOptions, Patience } from "./keepalive.ts";
 import { KIND_NAMES, KINDS } from "./kind.ts";
-import { encodeName } from "../name.ts";
-import { type Acknowledgement, PushReader, type WireMessage } from "./push.ts";
+import { nameArgument } from "../name.ts";
+import { type Acknowledgement, PushReader } from "./push.ts";
+import { Run } from "../run/run.ts";
+import { Scanner } from "../run/scanner.ts";
+import { Topic } from "../run/topics.ts";
 import { type Desired, Subscriptions } from "./subscriptions.ts";
 
 /** What a session needs to know. */
 export interface SessionOptions {
   readonly handshake: HandshakeOptions;
   readonly keepAlive: KeepAliveOptions | false;
-  /** How long the handshake may take, in milliseconds. */
+  /** How long the handshake may take, and any other command, in milliseconds. */
   readonly handshakeTimeoutMs: number;
-  /** How long any other command may take, in milliseconds. */
   readonly commandTimeoutMs: number;
   readonly limits: Partial<ReaderLimits>;
   /** What to subscribe to; a session without it is for commands. */
@@ -43,7 +45,8 @@ export interface SessionOptions {
 
 /** What happened. */
 export type SessionEvent =
-  | WireMessage
+  /** Messages came: whoever takes one counts it in `taken`. What is not taken is told again by the next call. */
+  | Run
   | { readonly type: "connected"; readonly protocol: 2 | 3 }
   | { readonly type: "subscribed" | "unsubscribed"; readonly kind: Kind; readonly name: string }
   | { readonly type: "revoked"; readonly kind: Kind; readonly name: string }
@@ -53,14 +56,10 @@ export type SessionEvent =
   | { readonly type: "reply"; readonly ticket: number; readonly reply: Reply }
   | { readonly type: "unknown-push"; readonly label: string };
 
-/** Refusals that say "not now": the connection is of no use, a later one may be. */
-const TRANSIENT_CODES: ReadonlySet<string> = new Set(["LOADING", "MASTERDOWN", "NOAUTH", "BUSY"]);
-
-const PING = encodeCommand(["PING"]);
-const QUIT = encodeCommand(["QUIT"]);
+const PING = ["PING"];
+const QUIT = ["QUIT"];
 /** An ACL may forbid PING: the refusal is as good a sign of life as a PONG. */
 const PING_REFUSED = /'ping'/i;
-const FULL = /^ERR max number of clients/;
 const SLOT_MOVED = /^(MOVED|CLUSTERDOWN) /;
 
 /** A command whose answer is due. */
@@ -81,6 +80,9 @@ export class Session {
   #options: SessionOptions;
   #reader: Reader;
   #pushes = new PushReader();
+  #run = new Run();
+  /** Once the protocol is known, where there is anything to subscribe to. */
+  #scanner: Scanner | undefined;
   #handshake: Handshake;
   /** `leaving`: it was told to quit before the handshake was done, so no answer matters but the end. */
   #state: "handshake" | "live" | "quitting" | "leaving" = "handshake";
@@ -88,7 +90,7 @@ export class Session {
   #keepAlive: KeepAlive;
   #subscriptions: Subscriptions | undefined;
   #sent = new Ring<Sent>();
-  #out: Uint8Array[] = [];
+  #out = new CommandBuffer();
   #events = new Ring<SessionEvent>();
   #nextTicket = 1;
   /** How many names of those that were wanted at the beginning have no answer; they are answered first. */
@@ -120,6 +122,11 @@ export class Session {
     return this.#subscriptions;
   }
 
+  /** Where the next bytes may be read to; {@linkcode receive} is given what has been filled of it. */
+  room(): Uint8Array<ArrayBuffer> {
+    return this.#reader.room();
+  }
+
   /** Takes bytes that came from the peer; {@linkcode next} tells what they mean. */
   receive(chunk: Uint8Array, now: number): void {
     this.#reader.feed(chunk);
@@ -129,51 +136,38 @@ export class Session {
   }
 
   /**
-   * The next thing that happened; undefined when more bytes are needed. The payload of a message may be a view of a
-   * buffer that {@linkcode receive} writes to: whoever keeps it copies it.
+   * The next thing that happened; undefined when more bytes are needed. Messages must be taken before anything else is
+   * received, since their bytes are written to again.
    *
    * @throws {ProtocolError} when the peer broke the protocol
    * @throws {ReplyError} when the server refused what the connection cannot do without
    */
   next(): SessionEvent | undefined {
+    const run = this.#run;
     for (;;) {
+      if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
-      const whole = this.#wholeMessage();
-      if (whole !== undefined) return whole;
-      const reply = this.#reader.next();
+      const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
+      if (found === "messages") continue;
+      const reply = found === "a part of one" ? undefined : this.#reader.next();
       if (reply === undefined) return undefined;
-      const message = this.#take(reply);
-      if (message !== undefined) return message;
+      this.#take(reply);
     }
   }
 
-  /** The short way for what comes most; all else goes the long one. */
-  #wholeMessage(): WireMessage | undefined {
-    if (this.#state !== "live" || this.#subscriptions === undefined) return undefined;
-    const bulks = this.#reader.peek();
-    if (bulks === undefined || (bulks.type === "array" && this.#protocol === 3)) return undefined;
-    const message = this.#pushes.message(bulks);
-    if (message !== undefined) this.#reader.skip();
-    return message;
-  }
-
-  /** Is there anything for {@linkcode output} to give? */
+  /** Is there any {@linkcode output}? */
   get hasOutput(): boolean {
     return this.#out.length > 0;
   }
 
   /** The bytes to send since the last call; undefined when there are none. */
   output(): Uint8Array | undefined {
-    if (this.#out.length === 0) return undefined;
-    const bytes = this.#out.length === 1 ? this.#out[0]! : concat(this.#out);
-    this.#out = [];
-    return bytes;
+    return this.#out.take();
   }
 
   /** When {@linkcode tick} has to be called; `Infinity`: not before something else happens. */
   deadline(): number {
-    const due = this.#isAwaiting() ? this.#patience.deadline(this.#timeoutMs()) : Infinity;
-    return Math.min(due, this.#keepAlive.deadline());
+    return Math.min(this.#patience.deadline(this.#timeoutMs()), this.#keepAlive.deadline());
   }
 
   /**
@@ -190,19 +184,21 @@ export class Session {
       case "dead":
         throw new TimeoutError("PONG", keepAlive === false ? 0 : keepAlive.timeoutMs);
     }
-    if (this.#isAwaiting() && this.#patience.isOver(now, this.#timeoutMs())) {
+    if (this.#patience.isOver(now, this.#timeoutMs())) {
       throw new TimeoutError(this.#sent.at(0)?.verb ?? this.#handshake.awaiting, this.#timeoutMs());
     }
   }
 
-  /** We stop reading: no deadline runs. */
+  /** We stop reading, also in the middle of what has been read: no deadline runs. */
   pause(): void {
+    this.#run.state = "halted";
     this.#keepAlive.pause();
     this.#patience.pause();
   }
 
   /** We read again: every deadline starts anew. */
   resume(now: number): void {
+    this.#run.state = "flowing";
     this.#keepAlive.resume(now);
     this.#patience.resume(now);
   }
@@ -214,9 +210,9 @@ export class Session {
   }
 
   /** Sends a command of the user; the `reply` event with the same ticket answers it. */
-  command(verb: string, bytes: Uint8Array, now: number): number {
+  command(verb: string, command: readonly Argument[] | Uint8Array, now: number): number {
     const ticket = this.#nextTicket++;
-    this.#send(bytes, { type: "command", verb, ticket }, now);
+    this.#send(command, { type: "command", verb, ticket }, now);
     return ticket;
   }
 
@@ -232,23 +228,25 @@ export class Session {
     this.#state = this.#state === "live" ? "quitting" : "leaving";
   }
 
-  #take(reply: Reply): WireMessage | undefined {
-    if (this.#state === "leaving") return undefined;
-    if (reply.type === "push" || (reply.type === "array" && this.#arraysArePushes())) return this.#push(reply.value);
-    if (this.#state === "handshake") this.#shake(this.#handshake.reply(reply));
+  #take(reply: Reply): void {
+    if (this.#state === "leaving") return;
+    if (reply.type === "push" || (reply.type === "array" && this.#arraysArePushes())) this.#push(reply.value);
+    else if (this.#state === "handshake") this.#shake(this.#handshake.reply(reply));
     else this.#reply(reply);
-    return undefined;
   }
 
   #arraysArePushes(): boolean {
     return this.#protocol === 2 && this.#state !== "handshake" && this.#subscriptions !== undefined;
   }
 
-  #push(items: readonly Reply[]): WireMessage | undefined {
+  #push(items: readonly Reply[]): void {
     const event = this.#pushes.read(items);
     switch (event.type) {
       case "message":
-        return event;
+        // Whoever only sends commands takes none.
+        if (this.#subscriptions === undefined) break;
+        this.#run.hold(new Topic(event.kind, event.channel, event.pattern), event.payload);
+        break;
       case "pong":
         this.#reply({ type: "simple-string", value: "PONG" });
         break;
@@ -261,7 +259,6 @@ export class Session {
       case "unknown":
         this.#events.push({ type: "unknown-push", label: event.label });
     }
-    return undefined;
   }
 
   #subscribed({ kind, name }: Acknowledgement): void {
@@ -313,7 +310,7 @@ export class Session {
       if (text === undefined) throw new ProtocolError(`The server answered ${sent.verb} with: ${reply.type}`);
       const error = new ReplyError(text, sent.verb, { channel: sent.name });
       // Not to be rid of a subscription is worse than a new connection.
-      if (sent.type === "unsubscribe" || TRANSIENT_CODES.has(error.code) || FULL.test(text)) throw error;
+      if (sent.type === "unsubscribe" || isTransient(text)) throw error;
       this.#answered();
       this.#subscriptions!.input(sent.kind, sent.name, "rejected");
       this.#events.push({ type: "denied", kind: sent.kind, name: sent.name, error });
@@ -355,14 +352,15 @@ export class Session {
     const action = this.#state === "live" ? this.#subscriptions?.reconcile(kind, name) : undefined;
     if (action === undefined || action === "none") return;
     const verb = KINDS[kind][action];
-    const bytes = encodeCommand([verb, encodeName(name)]);
+    const command = [verb, nameArgument(name)];
     if (action === "unsubscribe" && KINDS[kind].revocable) {
-      this.#send(concat([bytes, PING]), { type: "unsubscribe-and-ping", verb, kind, name }, now);
-    } else this.#send(bytes, { type: action, verb, kind, name }, now);
+      this.#out.add(command);
+      this.#send(PING, { type: "unsubscribe-and-ping", verb, kind, name }, now);
+    } else this.#send(command, { type: action, verb, kind, name }, now);
   }
 
   #shake(progress: HandshakeProgress): void {
-    if (progress.type === "send") this.#out.push(...progress.commands.map((args) => encodeCommand(args)));
+    if (progress.type === "send") { for (const args of progress.commands) this.#out.add(args); }
     if (progress.type === "done") this.#open(progress.protocol);
   }
 
@@ -377,24 +375,25 @@ export class Session {
     this.#events.push({ type: "connected", protocol });
     const { desired } = this.#options;
     if (desired === undefined) return;
+    const subscriptions = this.#subscriptions!;
+    this.#scanner = new Scanner({ limits: this.#reader.limits, protocol, subscriptions: () => subscriptions.size });
     for (const kind of KIND_NAMES) {
       for (const name of desired.names(kind)) this.#reconcile(kind, name, now);
     }
-    this.#opening = this.#subscriptions!.unsettled;
+    this.#opening = subscriptions.unsettled;
     if (this.#opening === 0) this.#events.push({ type: "synced" });
   }
 
-  #send(bytes: Uint8Array, sent: Sent, now: number): void {
+  #send(command: readonly Argument[] | Uint8Array, sent: Sent, now: number): void {
     if (this.#sent.size === 0) this.#patience.renew(now);
     this.#sent.push(sent);
-    this.#out.push(bytes);
+    if (command instanceof Uint8Array) this.#out.append(command);
+    else this.#out.add(command);
   }
 
-  #isAwaiting(): boolean {
-    return this.#state === "handshake" || this.#sent.size > 0;
-  }
-
+  /** How long the answer that is due may take; `Infinity`: none is. */
   #timeoutMs(): number {
-    return this.#state === "handshake" ? this.#options.handshakeTimeoutMs : this.#options.commandTimeoutMs;
+    if (this.#state === "handshake") return this.#options.handshakeTimeoutMs;
+    return this.#sent.size > 0 ? this.#options.commandTimeoutMs : Infinity;
   }
 }

@@ -67,11 +67,6 @@ export class Desired {
   clear(): void {
     for (const kind of KIND_NAMES) this.#names[kind].clear();
   }
-
-  /** How many names are wanted, of all kinds. */
-  get size(): number {
-    return this.#names.channel.size + this.#names.pattern.size + this.#names.shard.size;
-  }
 }
 
 /** What one connection has confirmed. */
@@ -93,6 +88,11 @@ export class Subscriptions {
   /** How many names still wait for the server. */
   get unsettled(): number {
     return this.#unsettled;
+  }
+
+  /** How many names are not absent, of all kinds. */
+  get size(): number {
+    return this.#states.channel.size + this.#states.pattern.size + this.#states.shard.size;
   }
 
   /** Where a name stands. */

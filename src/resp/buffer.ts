@@ -5,13 +5,24 @@
  * @module
  */
 
-const EMPTY = new Uint8Array(0);
+const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+const NO_VIEW: DataView = new DataView(EMPTY.buffer);
 
 /** The smallest buffer worth making: below it, growing costs more than the room. */
 const SMALLEST = 1024;
 
-/** A joining buffer above this size, in bytes, is let go when it is empty, so that one long line is not paid for ever. */
-const KEPT = 256 * 1024;
+/** An inbox has a buffer of this size at first, and when it is idle: 10,000 of them take 40 MB. */
+const IDLE_ROOM = 4 * 1024;
+/**
+ * And at most of this size, in bytes, unless one line is longer. On a firehose a buffer of 256 KiB takes 20 % less
+ * processor time than one of 64 KiB, and a larger one no less.
+ */
+const BUSY_ROOM = 256 * 1024;
+/** A read that fills the buffer makes the next one so many times as large. */
+const GROWTH = 4;
+/** So many reads in a row that take a sixteenth of the buffer or less make the next one half as large. */
+const QUIET_READS = 8;
+const QUIET_SHARE = 16;
 
 /** Strings up to this length, in bytes, share a buffer; of longer ones the buffer is the smaller part of the cost. */
 const SHORT = 64;
@@ -21,33 +32,61 @@ const LARGEST_SLAB = 2048;
 /**
  * The bytes that have arrived and are not read yet, always in one piece: `bytes[start]` to `bytes[end - 1]`.
  *
- * A chunk that comes while nothing waits is taken as it is. Otherwise it is joined to the remainder, in a buffer of our
- * own that is at least twice as long as its content after each move, so that a byte is moved a constant number of times.
+ * They come in two ways. Whoever reads a socket reads into the {@linkcode room} of our own buffer: nothing is allocated,
+ * and what was left over is moved to the front, never joined. A chunk in other memory is taken as it is while nothing
+ * waits, and copied behind what waits otherwise. After a move at least half of the buffer is free, and a quarter of it
+ * before the next one that is not for nothing, so that a byte is moved a constant number of times.
  */
 export class Inbox {
   /** Holds the waiting bytes, and others that do not count. */
   bytes: Uint8Array = EMPTY;
+  /** Shows the same memory as {@linkcode bytes}, to read words. */
+  view: DataView = NO_VIEW;
   /** Where the waiting bytes start in {@linkcode bytes}. */
   start = 0;
   /** Where the waiting bytes end in {@linkcode bytes}, exclusive. */
   end = 0;
   /** Position of `bytes[0]`, counted from the first byte of the connection. */
   #base = 0;
-  #joined: Uint8Array = EMPTY;
+  #own: Uint8Array<ArrayBuffer> = EMPTY;
+  #ownView: DataView = NO_VIEW;
+  /** How large our own buffer should be, and how many reads in a row would have done with much less. */
+  #size = IDLE_ROOM;
+  #quiet = 0;
 
   /** Position of `bytes[start]`, counted from the first byte of the connection. */
   get offset(): number {
     return this.#base + this.start;
   }
 
+  /** Where the next bytes may be read to; {@linkcode feed} is given what has been filled of it, from its start. */
+  room(): Uint8Array<ArrayBuffer> {
+    const { length } = this.#own;
+    const waiting = this.end - this.start;
+    // Moving pays when no more is moved than has been read since, or when little is left free.
+    const isWorthMoving = waiting <= this.start || 4 * (length - this.end) < length;
+    if (this.bytes !== this.#own || isWorthMoving) this.#moveHome(Math.max(this.#size, sizeFor(waiting)));
+    return this.#own.subarray(this.end);
+  }
+
   /** Adds a chunk, which belongs to the inbox from then on. */
   feed(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    if (this.start < this.end) return this.#join(chunk);
-    this.#base += this.start;
-    this.bytes = chunk;
-    this.start = 0;
-    this.end = chunk.length;
+    if (this.#isInPlace(chunk)) {
+      this.end += chunk.length;
+      this.#adapt(chunk.length);
+    } else if (this.start < this.end) {
+      const waiting = this.end - this.start;
+      if (this.bytes !== this.#own || this.end + chunk.length > this.#own.length) {
+        this.#moveHome(Math.max(this.#own.length, sizeFor(waiting + chunk.length), SMALLEST));
+      }
+      this.#own.set(chunk, this.end);
+      this.end += chunk.length;
+    } else {
+      this.#base += this.start;
+      this.#place(chunk, 0);
+      this.end = chunk.length;
+    }
   }
 
   /** Lets go of a chunk that is read to its end, so that an idle connection does not keep it. */
@@ -58,31 +97,56 @@ export class Inbox {
   /** Drops whatever waits. */
   clear(): void {
     this.#base += this.start;
-    this.bytes = EMPTY;
-    this.start = 0;
-    this.end = 0;
-    if (this.#joined.length > KEPT) this.#joined = EMPTY;
+    this.#place(EMPTY, 0);
+    if (this.#own.length > BUSY_ROOM) {
+      this.#own = EMPTY;
+      this.#ownView = NO_VIEW;
+    }
   }
 
-  #join(chunk: Uint8Array): void {
-    // A chunk that was taken as it is has no room left, so only a buffer of our own is ever written to.
-    if (this.end + chunk.length > this.bytes.length) this.#move(chunk.length);
-    this.bytes.set(chunk, this.end);
-    this.end += chunk.length;
+  #isInPlace(chunk: Uint8Array): boolean {
+    return this.bytes === this.#own && chunk.buffer === this.#own.buffer &&
+      chunk.byteOffset === this.#own.byteOffset + this.end;
   }
 
-  /** Moves the waiting bytes to the front of a buffer that has room for `more`, and as much again. */
-  #move(more: number): void {
-    const waiting = this.end - this.start;
-    const room = 2 * (waiting + more);
-    const target = room <= this.#joined.length ? this.#joined : new Uint8Array(Math.max(room, SMALLEST));
-    target.set(this.bytes.subarray(this.start, this.end));
+  #adapt(taken: number): void {
+    const { length } = this.#own;
+    if (this.end === length) this.#size = Math.min(GROWTH * length, BUSY_ROOM);
+    if (taken * QUIET_SHARE > length) this.#quiet = 0;
+    else if (++this.#quiet >= QUIET_READS) {
+      this.#quiet = 0;
+      this.#size = Math.min(Math.max(length / 2, IDLE_ROOM), BUSY_ROOM);
+    }
+  }
+
+  /** Moves the waiting bytes to the front of our own buffer, which has `size` bytes from then on. */
+  #moveHome(size: number): void {
+    if (this.bytes === this.#own && this.start === 0 && this.#own.length === size) return;
+    const waiting = this.bytes.subarray(this.start, this.end);
+    if (this.#own.length !== size) {
+      this.#own = new Uint8Array(size);
+      this.#ownView = viewOf(this.#own);
+    }
+    this.#own.set(waiting);
     this.#base += this.start;
-    this.#joined = target;
-    this.bytes = target;
-    this.start = 0;
-    this.end = waiting;
+    this.#place(this.#own, waiting.length);
   }
+
+  #place(bytes: Uint8Array, end: number): void {
+    this.bytes = bytes;
+    this.view = bytes === this.#own ? this.#ownView : bytes === EMPTY ? NO_VIEW : viewOf(bytes);
+    this.start = 0;
+    this.end = end;
+  }
+}
+
+/** A power of two, so that what goes on growing is moved a constant number of times. */
+function sizeFor(waiting: number): number {
+  return waiting === 0 ? 0 : 2 ** Math.ceil(Math.log2(2 * waiting));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The bytes of a string that comes in several pieces. */

@@ -14,9 +14,8 @@
 
 import { ProtocolError } from "../errors.ts";
 import { Body, Inbox, Slab } from "./buffer.ts";
-import { Bulks } from "./bulks.ts";
 import { type ReaderLimits, readerLimits } from "./limits.ts";
-import type { Reply } from "./reply.ts";
+import { aggregate, attributed, type Reply } from "./reply.ts";
 import { ABSENT, escapeBytes, MALFORMED, readLength, readScalar, readText, STREAMED } from "./scalar.ts";
 
 export type { ReaderLimits } from "./limits.ts";
@@ -76,7 +75,6 @@ export class Reader {
   readonly #limits: ReaderLimits;
   readonly #inbox = new Inbox();
   readonly #slab = new Slab();
-  readonly #bulks: Bulks;
   /** What is due at the start of the inbox. */
   #due: "value" | "bulk body" | "chunk" | "chunk body" = "value";
   /** How many bytes of the unfinished line, its type byte included, are known to hold no CR. */
@@ -96,7 +94,6 @@ export class Reader {
   /** Makes a reader for one connection; a limit that is not a whole number of at least 0 is a `RangeError`. */
   constructor(limits?: Partial<ReaderLimits>) {
     this.#limits = readerLimits(limits);
-    this.#bulks = new Bulks(this.#limits);
   }
 
   /** How many bytes have been read, those of an unfinished reply included; after an error, its offset. */
@@ -104,21 +101,31 @@ export class Reader {
     return this.#error === undefined ? this.#inbox.offset : this.#error.offset;
   }
 
+  /** The limits that it holds. */
+  get limits(): ReaderLimits {
+    return this.#limits;
+  }
+
   /** Takes the next bytes of the connection, and with them the ownership of `chunk`. After an error it does nothing. */
   feed(chunk: Uint8Array): void {
     if (this.#error === undefined) this.#inbox.feed(chunk);
   }
 
-  /** An array or push of bulk strings that lies whole before us, for {@linkcode skip}; where there is none, `next()` goes on. */
-  peek(): Bulks | undefined {
-    if (this.#due !== "value" || this.#frame !== undefined || this.#attributes !== undefined) return undefined;
-    const { bytes, start, end } = this.#inbox;
-    return this.#bulks.scan(bytes, start, end) ? this.#bulks : undefined;
+  /** Where the next bytes may be read to; {@linkcode feed} is given what has been filled of it. Valid until anything else is called. */
+  room(): Uint8Array<ArrayBuffer> {
+    return this.#inbox.room();
   }
 
-  /** Takes what {@linkcode peek} has just given. */
-  skip(): void {
-    this.#inbox.start = this.#bulks.end;
+  /** What waits, where a reply starts there, for {@linkcode skip}; undefined in the middle of one. */
+  get inbox(): Inbox | undefined {
+    return this.#due !== "value" || this.#frame !== undefined || this.#attributes !== undefined
+      ? undefined
+      : this.#inbox;
+  }
+
+  /** Somebody else has read the {@linkcode inbox} up to here: whole replies. */
+  skip(to: number): void {
+    this.#inbox.start = to;
     this.#scanned = 0;
   }
 
@@ -381,18 +388,4 @@ export class Reader {
     this.#attributes = undefined;
     return this.#error;
   }
-}
-
-function aggregate(type: "array" | "set" | "push" | "map", items: Reply[]): Reply {
-  return type === "map" ? { type, value: pairs(items) } : { type, value: items };
-}
-
-function attributed(reply: Reply, flat: readonly Reply[]): Reply {
-  return { ...reply, attributes: pairs(flat) };
-}
-
-function pairs(flat: readonly Reply[]): (readonly [Reply, Reply])[] {
-  const result: (readonly [Reply, Reply])[] = [];
-  for (let at = 0; at + 1 < flat.length; at += 2) result.push([flat[at]!, flat[at + 1]!]);
-  return result;
 }

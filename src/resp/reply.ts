@@ -114,3 +114,19 @@ export type Reply =
   | VerbatimStringReply
   | AggregateReply
   | MapReply;
+
+/** The aggregate of these elements; those of a map lie flat, key and value in turn. */
+export function aggregate(type: "array" | "set" | "push" | "map", items: Reply[]): Reply {
+  return type === "map" ? { type, value: pairs(items) } : { type, value: items };
+}
+
+/** The same reply with attributes, which lie flat, key and value in turn. */
+export function attributed(reply: Reply, flat: readonly Reply[]): Reply {
+  return { ...reply, attributes: pairs(flat) };
+}
+
+function pairs(flat: readonly Reply[]): (readonly [Reply, Reply])[] {
+  const result: (readonly [Reply, Reply])[] = [];
+  for (let at = 0; at + 1 < flat.length; at += 2) result.push([flat[at]!, flat[at + 1]!]);
+  return result;
+}

@@ -24,36 +24,98 @@ const DOLLAR = 0x24;
 const ZERO = 0x30;
 
 /**
- * The bytes of one command: an array of bulk strings.
- *
- * Measures first and then fills one buffer of exactly that size, since most arguments are shorter than what another
- * buffer would cost. A lone surrogate becomes U+FFFD, as in every UTF-8 encoder of the web.
+ * The bytes of one command: an array of bulk strings. A lone surrogate becomes U+FFFD, as in every UTF-8 encoder of the web.
  *
  * @throws {TypeError} when there is no argument, or one is no string, finite number or Uint8Array
  */
 export function encodeCommand(args: readonly Argument[]): Uint8Array {
+  const pieces = piecesOf(args);
+  const bytes = new Uint8Array(commandSize(pieces));
+  writeCommand(bytes, 0, pieces);
+  return bytes;
+}
+
+/**
+ * Commands that go out together. They are written into one buffer as they come, since a buffer for each would cost more
+ * than all the rest of a command.
+ */
+export class CommandBuffer {
+  #bytes = new Uint8Array(0);
+  #length = 0;
+
+  /** How many bytes are waiting. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Adds a command.
+   *
+   * @throws {TypeError} as {@linkcode encodeCommand}; nothing is added then
+   */
+  add(args: readonly Argument[]): void {
+    const pieces = piecesOf(args);
+    this.#reserve(commandSize(pieces));
+    this.#length = writeCommand(this.#bytes, this.#length, pieces);
+  }
+
+  /** Adds commands that are encoded already. */
+  append(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** What was added since the last call; undefined where nothing was. */
+  take(): Uint8Array | undefined {
+    if (this.#length === 0) return undefined;
+    const bytes = this.#bytes.subarray(0, this.#length);
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
+    return bytes;
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(this.#length === 0 ? more : 2 * needed);
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
+/** An argument that is quick to measure: short text, or bytes. */
+type Piece = string | Uint8Array;
+
+function piecesOf(args: readonly Argument[]): readonly Piece[] {
   if (args.length === 0) throw new TypeError("Cannot encode a command without a single argument");
-  const pieces: (string | Uint8Array)[] = [];
-  const lengths: number[] = [];
-  let size = headerSize(args.length);
-  for (const arg of args) {
-    const piece = pieceOf(arg);
-    const length = typeof piece === "string" ? utf8Length(piece) : byteLength(piece);
-    pieces.push(piece);
-    lengths.push(length);
+  return args.every(isPiece) ? args : args.map(pieceOf);
+}
+
+function isPiece(arg: Argument): arg is Piece {
+  return typeof arg === "string" ? arg.length <= LONG : arg instanceof Uint8Array;
+}
+
+function commandSize(pieces: readonly Piece[]): number {
+  let size = headerSize(pieces.length);
+  for (const piece of pieces) {
+    const length = typeof piece === "string" ? utf8Length(piece) : piece.length;
     size += headerSize(length) + length + 2;
   }
-  const bytes = new Uint8Array(size);
-  let at = writeHeader(bytes, 0, ASTERISK, args.length);
-  for (let index = 0; index < pieces.length; index++) {
-    const piece = pieces[index]!;
-    const length = lengths[index]!;
+  return size;
+}
+
+/** Gives where the command ends. */
+function writeCommand(bytes: Uint8Array, start: number, pieces: readonly Piece[]): number {
+  let at = writeHeader(bytes, start, ASTERISK, pieces.length);
+  for (const piece of pieces) {
+    const length = typeof piece === "string" ? utf8Length(piece) : piece.length;
     at = writeHeader(bytes, at, DOLLAR, length);
     if (typeof piece === "string") writeText(bytes, at, piece, length);
     else bytes.set(piece, at);
     at = writeLineEnd(bytes, at + length);
   }
-  return bytes;
+  return at;
 }
 
 /** All parts in one piece; a single part is returned as it is, not copied. */
@@ -205,22 +267,18 @@ class Output {
   }
 }
 
-/** The argument as what is quickest to measure: short text as it is, long text as its bytes. */
-function pieceOf(arg: Argument): string | Uint8Array {
+/** Names the type only: an argument may be a secret. */
+function pieceOf(arg: Argument): Piece {
+  if (typeof arg === "string") return arg.length > LONG ? encoder.encode(arg) : arg;
   if (typeof arg === "number") return decimal(arg);
-  return typeof arg === "string" && arg.length > LONG ? encoder.encode(arg) : arg;
+  if (arg instanceof Uint8Array) return arg;
+  const type = arg === null ? "null" : typeof arg;
+  throw new TypeError(`Cannot encode an argument that is no string, number or Uint8Array: ${type}`);
 }
 
 function decimal(value: number): string {
   if (Number.isFinite(value)) return String(value);
   throw new TypeError(`Cannot encode an argument that is not a finite number: ${value}`);
-}
-
-/** Names the type only: an argument may be a secret. */
-function byteLength(value: Uint8Array): number {
-  if (value instanceof Uint8Array) return value.length;
-  const type = value === null ? "null" : typeof value;
-  throw new TypeError(`Cannot encode an argument that is no string, number or Uint8Array: ${type}`);
 }
 
 function utf8Length(text: string): number {

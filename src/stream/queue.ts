@@ -34,17 +34,28 @@ export class Queue<T> implements Source<T> {
     return this.#error;
   }
 
+  /** The sum of the weights of what waits. */
+  get weight(): number {
+    return this.#ring.weight;
+  }
+
   take(): T | undefined {
     const item = this.#ring.shift();
     if (this.#emptied !== undefined && this.#ring.size === 0) this.#tellEmptied();
     return item;
   }
 
+  takeMany(most: number): T[] {
+    const items = this.#ring.shiftMany(Math.min(most, this.#ring.size));
+    if (this.#emptied !== undefined && this.#ring.size === 0) this.#tellEmptied();
+    return items;
+  }
+
   /** Adds an item; after the end it is dropped. */
-  put(item: T): void {
+  put(item: T, weight = 0): void {
     if (this.#state !== "open") return;
-    this.#ring.push(item);
-    this.#wake();
+    this.#ring.push(item, weight);
+    if (this.#awaited !== undefined) this.#wake();
   }
 
   /** No more will come; what waits is still delivered. */

@@ -6,6 +6,9 @@
  * @module
  */
 
+/** As it was when this was loaded: the platform's own iterators do not see what somebody patches later, either. */
+const { getReader } = ReadableStream.prototype;
+
 /** What a {@linkcode QueueStream} reads from. */
 export interface Source<T> {
   /** How many items there are to take. */
@@ -16,6 +19,8 @@ export interface Source<T> {
   readonly error: unknown;
   /** The next item, if there is one now. */
   take(): T | undefined;
+  /** The next items, as many as there are now, at most `most`. */
+  takeMany(most: number): T[];
   /** Resolves when there may be something to take, or the state has changed. */
   wait(): Promise<void>;
   /** The consumer has gone. Resolves when everything is let go of. */
@@ -41,16 +46,18 @@ export class QueueStream<T> extends ReadableStream<T> {
    * @throws {TypeError} when the stream is locked
    */
   direct(): Direct<T> {
-    return new Direct(this.getReader(), this.#inlet);
+    return new Direct(getReader.call(this) as ReadableStreamDefaultReader<T>, this.#inlet);
   }
 
   /** Iterates as the platform's streams do: leaving the loop cancels the stream, unless `preventCancel` is set. */
-  override values(options: ReadableStreamIteratorOptions = {}): AsyncIterableIterator<T> {
-    return new DirectIterator(this.direct(), options.preventCancel ?? false);
+  override values(options?: ReadableStreamIteratorOptions | null): AsyncIterableIterator<T> {
+    // Asked first: a getter that throws must not leave the stream locked.
+    const preventCancel = Boolean(options?.preventCancel);
+    return new DirectIterator(this.direct(), preventCancel);
   }
 
   /** As {@linkcode values}. */
-  override [Symbol.asyncIterator](options: ReadableStreamIteratorOptions = {}): AsyncIterableIterator<T> {
+  override [Symbol.asyncIterator](options?: ReadableStreamIteratorOptions | null): AsyncIterableIterator<T> {
     return this.values(options);
   }
 }
@@ -154,9 +161,14 @@ export class BatchSource<T> implements Source<readonly T[]> {
   }
 
   take(): readonly T[] | undefined {
-    const batch: T[] = [];
-    for (let item; batch.length < this.#most && (item = this.#direct.take()) !== undefined;) batch.push(item);
+    const batch = this.#direct.takeMany(this.#most);
     return batch.length === 0 ? undefined : batch;
+  }
+
+  takeMany(most: number): (readonly T[])[] {
+    const batches: (readonly T[])[] = [];
+    for (let batch; batches.length < most && (batch = this.take()) !== undefined;) batches.push(batch);
+    return batches;
   }
 
   wait(): Promise<void> {
@@ -202,6 +214,13 @@ export class Direct<T> implements Omit<Source<T>, "onEnd"> {
     return item;
   }
 
+  /** The next items, as many as there are now, at most `most`. */
+  takeMany(most: number): T[] {
+    const first = this.#first === undefined ? undefined : this.take();
+    if (first !== undefined) return [first];
+    return this.#leftOver === "unread" ? [] : this.#inlet.source.takeMany(most);
+  }
+
   /** Is there nothing more to come? Asked when nothing is to be taken. */
   get state(): "open" | "ended" | "failed" {
     return this.size > 0 ? "open" : this.#inlet.source.state;
@@ -221,6 +240,8 @@ export class Direct<T> implements Omit<Source<T>, "onEnd"> {
 
   /** Cancels the stream, and gives up its lock. */
   async cancel(reason?: unknown): Promise<void> {
+    // With the last item that was taken the stream may have come to its end: then there is nothing to cancel.
+    this.#inlet.finish();
     const cancelled = this.#reader.cancel(reason);
     this.release();
     await cancelled;
@@ -238,7 +259,7 @@ class DirectIterator<T> implements AsyncIterableIterator<T> {
   #direct: Direct<T>;
   #preventCancel: boolean;
   #state: "open" | "done" = "open";
-  /** The last call that waits: what is asked for meanwhile is answered after it. */
+  /** The last call that is not answered. */
   #last: Promise<unknown> | undefined;
 
   constructor(direct: Direct<T>, preventCancel: boolean) {
@@ -248,12 +269,20 @@ class DirectIterator<T> implements AsyncIterableIterator<T> {
 
   next(): Promise<IteratorResult<T>> {
     const item = this.#state === "open" && this.#last === undefined ? this.#direct.take() : undefined;
-    return item === undefined ? this.#join() : Promise.resolve({ value: item, done: false });
+    return item === undefined
+      ? this.#answer(() => this.#wait(), this.#last)
+      : Promise.resolve({ value: item, done: false });
   }
 
-  #join(): Promise<IteratorResult<T>> {
-    const wait = () => this.#wait();
-    const answer = this.#last === undefined ? wait() : this.#last.then(wait, wait);
+  return(value?: unknown): Promise<IteratorResult<T>> {
+    // A `next` that waits has its item first. After a cancel there would be none for it.
+    const before = this.#state === "open" && !this.#preventCancel ? undefined : this.#last;
+    return this.#answer(() => this.#leave(value), before);
+  }
+
+  /** Answers a call after the one `before` it; what is asked for meanwhile is answered after it. */
+  #answer(run: () => Promise<IteratorResult<T>>, before: Promise<unknown> | undefined): Promise<IteratorResult<T>> {
+    const answer = before === undefined ? run() : before.then(run, run);
     const leave = () => {
       if (this.#last === answer) this.#last = undefined;
     };
@@ -276,9 +305,7 @@ class DirectIterator<T> implements AsyncIterableIterator<T> {
     return { value: undefined, done: true };
   }
 
-  async return(value?: unknown): Promise<IteratorResult<T>> {
-    // A `next` that waits has its item first. After a cancel there would be none for it.
-    if (this.#preventCancel) await this.#last?.catch(() => {});
+  async #leave(value: unknown): Promise<IteratorResult<T>> {
     if (this.#state === "open") {
       this.#state = "done";
       if (this.#preventCancel) this.#direct.release();
@@ -291,3 +318,9 @@ class DirectIterator<T> implements AsyncIterableIterator<T> {
     return this;
   }
 }
+
+// As those of the platform do: `await using` finds its method there, where the runtime has one.
+Object.setPrototypeOf(
+  DirectIterator.prototype,
+  Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype),
+);

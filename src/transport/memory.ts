@@ -18,8 +18,8 @@ export interface MemoryPairOptions {
 }
 
 /**
- * Makes a joined pair. Each write is copied and arrives as one chunk of its own. When one side closes, the other reads what
- * had been taken before, then `undefined`, and its writes reject.
+ * Makes a joined pair. Each write is copied and arrives as one chunk of its own; into a room that is smaller, as several.
+ * When one side closes, the other reads what had been taken before, then `undefined`, and its writes reject.
  *
  * @throws {RangeError} when the capacity is not a positive integer
  */
@@ -42,8 +42,8 @@ class MemoryTransport implements Transport {
     this.#outgoing = outgoing;
   }
 
-  read(): Promise<Uint8Array | undefined> {
-    return this.#incoming.read();
+  read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
+    return this.#incoming.read(room);
   }
 
   write(bytes: Uint8Array): Promise<void> {
@@ -54,6 +54,11 @@ class MemoryTransport implements Transport {
     this.#incoming.closeReader();
     this.#outgoing.closeWriter();
   }
+}
+
+interface PendingRead {
+  readonly room: Uint8Array<ArrayBuffer> | undefined;
+  readonly resolve: (chunk: Uint8Array | undefined) => void;
 }
 
 interface PendingWrite {
@@ -71,18 +76,18 @@ class Pipe {
   #size = 0;
   /** Writes that do not fit yet. */
   readonly #waiting = new Queue<PendingWrite>();
-  #reader: ((chunk: Uint8Array | undefined) => void) | undefined;
+  #reader: PendingRead | undefined;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
-  read(): Promise<Uint8Array | undefined> {
+  read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
     if (this.#reader !== undefined) return Promise.reject(alreadyReading());
-    const chunk = this.#shift();
+    const chunk = this.#shift(room);
     if (chunk !== undefined || this.#state !== "open") return Promise.resolve(chunk);
     return new Promise((resolve) => {
-      this.#reader = resolve;
+      this.#reader = { room, resolve };
     });
   }
 
@@ -90,15 +95,11 @@ class Pipe {
     if (this.#state !== "open") return Promise.reject(this.#writeError());
     if (bytes.byteLength === 0) return Promise.resolve();
     const chunk = new Uint8Array(bytes);
-    if (this.#reader !== undefined) {
-      this.#wakeReader(chunk);
-      return Promise.resolve();
-    }
-    if (this.#waiting.peek() === undefined && this.#fits(chunk)) {
-      this.#take(chunk);
-      return Promise.resolve();
-    }
-    return new Promise((resolve, reject) => this.#waiting.push({ chunk, resolve, reject }));
+    const written = new Promise<void>((resolve, reject) => this.#waiting.push({ chunk, resolve, reject }));
+    this.#admitWhatFits();
+    // A reader that waits has found nothing, so this is for it.
+    if (this.#reader !== undefined) this.#wakeReader(this.#shift(this.#reader.room));
+    return written;
   }
 
   closeReader(): void {
@@ -119,16 +120,22 @@ class Pipe {
     this.#wakeReader(undefined);
   }
 
-  #shift(): Uint8Array | undefined {
+  #shift(room: Uint8Array<ArrayBuffer> | undefined): Uint8Array | undefined {
     // A write above the whole capacity never fits: it goes when its turn has come.
     if (this.#taken.peek() === undefined) this.#admit();
     const chunk = this.#taken.shift();
     if (chunk === undefined) return undefined;
-    this.#size -= chunk.byteLength;
+    const part = room === undefined ? chunk : fill(room, chunk);
+    if (part.byteLength < chunk.byteLength) this.#taken.unshift(chunk.subarray(part.byteLength));
+    this.#size -= part.byteLength;
+    this.#admitWhatFits();
+    return part;
+  }
+
+  #admitWhatFits(): void {
     for (let next = this.#waiting.peek(); next !== undefined && this.#fits(next.chunk); next = this.#waiting.peek()) {
       this.#admit();
     }
-    return chunk;
   }
 
   /** Takes the write that has waited the longest. */
@@ -151,7 +158,7 @@ class Pipe {
   #wakeReader(chunk: Uint8Array | undefined): void {
     const reader = this.#reader;
     this.#reader = undefined;
-    reader?.(chunk);
+    reader?.resolve(chunk);
   }
 
   #writeError(): ConnectionError {
@@ -163,6 +170,13 @@ class Pipe {
   }
 }
 
+/** Copies as much of the chunk as the room takes, and gives that part of the room. */
+function fill(room: Uint8Array<ArrayBuffer>, chunk: Uint8Array): Uint8Array {
+  const part = chunk.subarray(0, room.byteLength);
+  room.set(part);
+  return room.subarray(0, part.byteLength);
+}
+
 /** First in, first out, in constant time: `Array.prototype.shift` moves every element of a long array. */
 class Queue<T> {
   #front: T[] = [];
@@ -170,6 +184,11 @@ class Queue<T> {
 
   push(value: T): void {
     this.#back.push(value);
+  }
+
+  /** Puts back what came out last. */
+  unshift(value: T): void {
+    this.#front.push(value);
   }
 
   peek(): T | undefined {

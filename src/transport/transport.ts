@@ -1,6 +1,6 @@
 /**
- * A byte stream to a peer, and how to get one. A transport knows no RESP. Below the contract stands what its leaves share:
- * the words of their errors, and the buffer that they read into.
+ * A byte stream to a peer, and how to get one. A transport knows no RESP. Below the contract stand the words
+ * of the errors that its leaves share.
  *
  * @module
  */
@@ -11,15 +11,19 @@ import { ConnectionError } from "../errors.ts";
 /** A connected byte stream. One reader at a time; close it also when the peer has ended it or when it broke. */
 export interface Transport {
   /**
-   * Resolves with the next bytes, at least one, as soon as there are any; the chunk belongs to the caller and is never
-   * written to again, though it may share a larger buffer with its neighbours. Resolves with `undefined` when the peer has
-   * ended the stream, or after {@linkcode close}; what came before that end, or before a break, is delivered first.
-   * While nobody calls it, the transport stops reading the socket after a bounded amount, so the peer feels backpressure.
+   * Resolves with the next bytes, at least one, as soon as there are any. Resolves with `undefined` when the peer has ended
+   * the stream, or after {@linkcode close}; what came before that end, or before a break, is delivered first. While nobody
+   * calls it, the transport stops reading the socket after a bounded amount, so the peer feels backpressure.
+   *
+   * `room` is memory of the caller, at least one byte, that the transport may fill from its start: the chunk is then a view
+   * of the same buffer from the same position. From the call until the promise settles the room belongs to the transport,
+   * afterwards to the caller again, who may overwrite it. A transport may also ignore the room. A chunk in other memory
+   * belongs to the caller and is never written to again, though it may share a larger buffer with its neighbours.
    *
    * @throws {ConnectionError} when the connection broke
    * @throws {TypeError} while an earlier read is pending
    */
-  read(): Promise<Uint8Array | undefined>;
+  read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>;
   /**
    * Writes all of `bytes`; resolves when the socket has taken them. The bytes must not change until then. Writes go out
    * whole and in the order of the calls, also when one does not wait for the other.
@@ -83,30 +87,4 @@ export function alreadyClosed(endpoint: string): ConnectionError {
 /** The error of a read that does not wait for the one before it. */
 export function alreadyReading(): TypeError {
   return new TypeError("Cannot read: an earlier read is still pending");
-}
-
-/** 64 KiB: what both Deno and libuv read at a time. */
-const BUFFER_SIZE = 64 * 1024;
-/** Below this a read would be cut short often, so a fresh buffer is cheaper. */
-const LEAST_FREE = 16 * 1024;
-
-/**
- * Memory for reads that is filled from an increasing position and never twice: a chunk may be kept for ever, and a small
- * one costs neither an allocation of its own nor a copy.
- */
-export class ReadBuffer {
-  #free = new Uint8Array(BUFFER_SIZE);
-
-  /** Where the next read goes, at least 16 KiB. */
-  free(): Uint8Array<ArrayBuffer> {
-    if (this.#free.byteLength < LEAST_FREE) this.#free = new Uint8Array(BUFFER_SIZE);
-    return this.#free;
-  }
-
-  /** Takes out the first `count` bytes of {@linkcode free}, which a read has filled. */
-  take(count: number): Uint8Array<ArrayBuffer> {
-    const chunk = this.#free.subarray(0, count);
-    this.#free = this.#free.subarray(count);
-    return chunk;
-  }
 }

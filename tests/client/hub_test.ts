@@ -5,29 +5,33 @@ import { resolveStreamOptions } from "../../src/client/options.ts";
 import { bytes, type Codec, json, text } from "../../src/codec.ts";
 import type { KindedName } from "../../src/connection/calls.ts";
 import { DecodeError } from "../../src/errors.ts";
-import type { Kind } from "../../src/message.ts";
-import type { WireMessage } from "../../src/protocol/push.ts";
+import { KIND_NAMES } from "../../src/protocol/kind.ts";
 import { Desired, Subscriptions } from "../../src/protocol/subscriptions.ts";
+import { KnownTopics, message, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";
 import { EPOCH, FakeOwner } from "./fake_owner.ts";
 
-/** A hub, and what it asked of the connection. */
-function newHub(): { hub: Hub; asked: string[] } {
+/** The names that a stream has, of all kinds. */
+function namesOf<T>(hub: Hub, delivery: Delivery<T>): KindedName[] {
+  return KIND_NAMES.flatMap((kind) => hub.names(delivery as Delivery, kind));
+}
+
+/** A hub, what it asked of the connection, and a connection that tells it of a message. */
+function newHub() {
   const asked: string[] = [];
   const hub = new Hub({
     want: (kind, name) => void asked.push(`want ${kind} ${name}`),
     drop: (kind, name) => void asked.push(`drop ${kind} ${name}`),
   });
-  return { hub, asked };
+  const topics = new KnownTopics();
+  const tell = (channel: string, payload: string, pattern?: string) => {
+    hub.deliver(runOf([message(channel, payload, pattern)], topics));
+  };
+  return { hub, asked, tell };
 }
 
 function newStream<T>(codec: Codec<T>, options: StreamOptions<T> = {}, owner = new FakeOwner()): Delivery<T> {
   return new Delivery(resolveStreamOptions({ ...options, codec }), owner);
-}
-
-function wire(channel: string, payload: string, pattern?: string): WireMessage {
-  const kind = pattern === undefined ? "channel" : "pattern";
-  return { type: "message", kind, channel, pattern, payload: new TextEncoder().encode(payload) };
 }
 
 function payloads<T>(delivery: Delivery<T>): T[] {
@@ -70,13 +74,12 @@ test("A stream counts once, however often it asks for a name, and lets go of it 
 test("The same name of two kinds is two names", () => {
   const { hub, asked } = newHub();
   const stream = newStream(text);
-  const kinds: readonly Kind[] = ["channel", "pattern", "shard"];
-  for (const kind of kinds) hub.add(stream, { kind, name: "n" });
+  for (const kind of KIND_NAMES) hub.add(stream, { kind, name: "n" });
   assertEquals(asked, ["want channel n", "want pattern n", "want shard n"]);
   hub.remove(stream, { kind: "pattern", name: "n" });
   assertEquals(asked.at(-1), "drop pattern n");
-  assertEquals(hub.names(stream), [{ kind: "channel", name: "n" }, { kind: "shard", name: "n" }]);
-  assertEquals(hub.names(stream, ["shard"]), [{ kind: "shard", name: "n" }]);
+  assertEquals(namesOf(hub, stream), [{ kind: "channel", name: "n" }, { kind: "shard", name: "n" }]);
+  assertEquals(hub.names(stream, "shard"), [{ kind: "shard", name: "n" }]);
 });
 
 test("A name that is shared is listed for each of its streams", () => {
@@ -84,7 +87,7 @@ test("A name that is shared is listed for each of its streams", () => {
   const [a, b, c] = [newStream(text), newStream(text), newStream(text)];
   hub.add(a, NEWS);
   hub.add(b, NEWS);
-  assertEquals([hub.names(a), hub.names(b), hub.names(c)], [[NEWS], [NEWS], []]);
+  assertEquals([namesOf(hub, a), namesOf(hub, b), namesOf(hub, c)], [[NEWS], [NEWS], []]);
 });
 
 test("clear() forgets everybody, and drops nothing", () => {
@@ -92,44 +95,44 @@ test("clear() forgets everybody, and drops nothing", () => {
   const stream = newStream(text);
   hub.add(stream, NEWS);
   hub.clear();
-  assertEquals([hub.names(stream), asked], [[], ["want channel news"]]);
+  assertEquals([namesOf(hub, stream), asked], [[], ["want channel news"]]);
 });
 
 test("A message reaches every stream that wants its name, in order, and no other", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const [a, b, other] = [newStream(text), newStream(text), newStream(text)];
   hub.add(a, NEWS);
   hub.add(b, NEWS);
   hub.add(other, { kind: "pattern", name: "news" });
   hub.add(other, { kind: "pattern", name: "n*" });
-  for (const payload of ["1", "2", "3"]) hub.deliver(wire("news", payload));
-  hub.deliver(wire("news", "by pattern", "n*"));
-  hub.deliver(wire("nobody", "4"));
+  for (const payload of ["1", "2", "3"]) tell("news", payload);
+  tell("news", "by pattern", "n*");
+  tell("nobody", "4");
   assertEquals([payloads(a), payloads(b), payloads(other)], [["1", "2", "3"], ["1", "2", "3"], ["by pattern"]]);
 });
 
 test("A message says how it was subscribed to; streams with the same codec share the object", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const [a, b] = [newStream(text), newStream(text)];
   hub.add(a, { kind: "pattern", name: "n*" });
   hub.add(b, { kind: "pattern", name: "n*" });
-  hub.deliver(wire("news", "hello", "n*"));
+  tell("news", "hello", "n*");
   const message = a.take();
   assertEquals(message, { kind: "pattern", channel: "news", pattern: "n*", payload: "hello", gap: undefined });
   assertStrictEquals(b.take(), message);
 });
 
 test("A queue counts the bytes of the payload, not what the codec makes of it", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const stream = newStream(json);
   hub.add(stream, NEWS);
-  hub.deliver(wire("news", '{"a":1}'));
+  tell("news", '{"a":1}');
   assertEquals(stream.counts().queuedBytes, 7);
 });
 
 for (const [name, order] of [["side by side", [0, 1]], ["in turn", [0, 1, 0, 1]]] as const) {
   test(`A payload is decoded once for each codec, however many streams have it, the codecs ${name}`, () => {
-    const { hub } = newHub();
+    const { hub, tell } = newHub();
     const counts = [0, 0];
     const codecs = counts.map((_, i): Codec<string> => ({
       decode: (payload) => {
@@ -142,20 +145,20 @@ for (const [name, order] of [["side by side", [0, 1]], ["in turn", [0, 1, 0, 1]]
     });
     assertEquals(streams.length, 100);
     for (const { stream } of streams) hub.add(stream, NEWS);
-    hub.deliver(wire("news", "hello"));
+    tell("news", "hello");
     assertEquals(counts, [1, 1]);
     for (const { codec, stream } of streams) assertEquals(payloads(stream), [`${codec}:hello`]);
   });
 }
 
 test("A payload that one codec rejects reaches the streams that have another", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const owner = new FakeOwner();
   const strict = newStream(json, {}, owner);
   const lenient = newStream(json, { onDecodeError: "skip" }, owner);
   const plain = newStream(bytes);
   for (const stream of [strict, lenient, plain]) hub.add(stream as Delivery, NEWS);
-  hub.deliver(wire("news", "not JSON"));
+  tell("news", "not JSON");
   assertEquals(strict.state, "failed");
   const error = strict.error;
   assertInstanceOf(error, DecodeError);
@@ -166,18 +169,18 @@ test("A payload that one codec rejects reaches the streams that have another", (
 });
 
 test("A codec that gives undefined is a codec like any other", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const decoded: number[] = [];
   const codec: Codec<undefined> = { decode: (payload) => void decoded.push(payload.length) as undefined };
   const [a, b] = [newStream(codec), newStream(codec)];
   hub.add(a as Delivery, NEWS);
   hub.add(b as Delivery, NEWS);
-  hub.deliver(wire("news", "xyz"));
+  tell("news", "xyz");
   assertEquals([payloads(a), payloads(b), decoded], [[undefined], [undefined], [3]]);
 });
 
 test("A stream that goes while a message is on its way keeps it from nobody", () => {
-  const { hub, asked } = newHub();
+  const { hub, asked, tell } = newHub();
   const owner = new FakeOwner();
   owner.gone = (delivery) => {
     hub.remove(delivery, NEWS);
@@ -187,10 +190,10 @@ test("A stream that goes while a message is on its way keeps it from nobody", ()
   const before = newStream(text);
   const after = newStream(text);
   for (const stream of [before, doomed, after]) hub.add(stream as Delivery, NEWS);
-  hub.deliver(wire("news", "not JSON"));
-  hub.deliver(wire("news", "2"));
+  tell("news", "not JSON");
+  tell("news", "2");
   assertEquals([payloads(before), payloads(after)], [["not JSON", "2"], ["not JSON", "2"]]);
-  assertEquals([hub.names(doomed as Delivery), doomed.state, asked.includes("drop channel news")], [
+  assertEquals([namesOf(hub, doomed), doomed.state, asked.includes("drop channel news")], [
     [],
     "failed",
     false,
@@ -198,7 +201,7 @@ test("A stream that goes while a message is on its way keeps it from nobody", ()
 });
 
 test("A stream that comes while a message is on its way gets the next one", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const late = newStream(text);
   const codec: Codec<string> = {
     decode: (payload) => {
@@ -208,13 +211,13 @@ test("A stream that comes while a message is on its way gets the next one", () =
   };
   const early = newStream(codec);
   for (const stream of [early, newStream(codec)]) hub.add(stream, NEWS);
-  hub.deliver(wire("news", "1"));
-  hub.deliver(wire("news", "2"));
+  tell("news", "1");
+  tell("news", "2");
   assertEquals([payloads(early), payloads(late)], [["1", "2"], ["2"]]);
 });
 
 test("A lost connection concerns the streams with a name that it had confirmed, and no other", () => {
-  const { hub } = newHub();
+  const { hub, tell } = newHub();
   const owner = new FakeOwner();
   const desired = new Desired();
   const confirmed = new Subscriptions(desired);
@@ -233,7 +236,7 @@ test("A lost connection concerns the streams with a name that it had confirmed, 
   const gaps: string[] = [];
   for (const [name, stream] of streams) {
     stream.recovered(owner.clock.now());
-    hub.deliver(wire(name, "x"));
+    tell(name, "x");
     const gap = stream.take()?.gap;
     if (gap !== undefined) gaps.push(`${name} since ${gap.since.getTime() - EPOCH}`);
   }

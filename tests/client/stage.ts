@@ -35,7 +35,7 @@ export class Stage {
       dial: async (endpoint, dialOptions) => {
         const transport = await this.broker.dial(endpoint, dialOptions);
         return {
-          read: () => transport.read(),
+          read: (room) => transport.read(room),
           write: (bytes) => {
             this.writes.push(bytes);
             return transport.write(bytes);

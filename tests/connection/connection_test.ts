@@ -1,80 +1,10 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { Connection } from "../../src/connection/connection.ts";
-import { ConnectionError, ProtocolError, type RedisError, TimeoutError } from "../../src/errors.ts";
-import type { KeepAliveOptions } from "../../src/protocol/keepalive.ts";
-import type { SessionEvent } from "../../src/protocol/session.ts";
-import { Desired } from "../../src/protocol/subscriptions.ts";
+import { ConnectionError, ProtocolError, TimeoutError } from "../../src/errors.ts";
 import { encodeCommand } from "../../src/resp/writer.ts";
-import { memoryPair } from "../../src/transport/memory.ts";
-import type { Transport } from "../../src/transport/transport.ts";
-import { eventLine } from "../protocol/session_bench.ts";
-import { ManualClock, settle } from "../support/manual_clock.ts";
-import { ModelConnection } from "../support/model_network.ts";
-import type { ModelOptions } from "../support/model_server.ts";
+import { settle } from "../support/manual_clock.ts";
 import { test } from "../support/test.ts";
 import { commandLines, push, refusal } from "../support/wire.ts";
-
-interface BenchOptions extends ModelOptions {
-  readonly keepAlive?: KeepAliveOptions;
-  readonly onEvent?: (event: SessionEvent, connection: Connection) => void;
-  readonly wrap?: (transport: Transport) => Transport;
-}
-
-/** A connection to a model server; what it has heard, and what ended it. */
-class Bench {
-  readonly clock = new ManualClock();
-  readonly desired = new Desired();
-  readonly heard: string[] = [];
-  readonly connection: Connection;
-  readonly server: ModelConnection;
-  cause: RedisError | undefined;
-
-  constructor(options: BenchOptions = {}) {
-    const [client, server] = memoryPair();
-    this.server = new ModelConnection(server, options, Infinity);
-    this.connection = new Connection(options.wrap?.(client) ?? client, {
-      clock: this.clock,
-      endpoint: "localhost:6379",
-      onEvent: (event) => {
-        this.heard.push(eventLine(event));
-        options.onEvent?.(event, this.connection);
-      },
-      session: {
-        handshake: { protocol: "auto", database: 0 },
-        keepAlive: options.keepAlive ?? false,
-        handshakeTimeoutMs: 5_000,
-        commandTimeoutMs: 3_000,
-        limits: {},
-        desired: this.desired,
-      },
-    });
-    void this.connection.ended.then((cause) => this.cause = cause);
-  }
-
-  /** Starts it with these channels, and lets it come to rest. */
-  async start(...channels: string[]): Promise<void> {
-    for (const name of channels) this.desired.add("channel", name);
-    this.connection.start();
-    await settle();
-  }
-
-  want(...channels: string[]): void {
-    for (const name of channels) {
-      this.desired.add("channel", name);
-      this.connection.sync("channel", name);
-    }
-  }
-
-  /** It ended for this reason, and left neither a timer nor an open transport. */
-  assertEnded(says: string): void {
-    assertEquals(this.cause?.message, says);
-    assertEquals([this.clock.pending, this.server.state], [0, "closed"]);
-  }
-}
-
-function message(payload: string) {
-  return push("message", "a", payload);
-}
+import { Bench, message } from "./connection_bench.ts";
 
 test("a connection opens, subscribes, and hands out what it hears, in order", async () => {
   const bench = new Bench();
@@ -117,7 +47,7 @@ test("what is sent while a write is under way goes out in the next one, in order
   const written: string[][] = [];
   const bench = new Bench({
     wrap: (transport) => ({
-      read: () => transport.read(),
+      read: (room) => transport.read(room),
       close: () => transport.close(),
       write: async (bytes) => {
         written.push(commandLines(bytes));
@@ -141,7 +71,7 @@ test("what is sent while a write is under way goes out in the next one, in order
 test("a pause holds back every event after the one in hand, of this chunk and of later ones", async () => {
   const bench = new Bench({
     onEvent: (event, connection) => {
-      if (event.type === "message") connection.pause();
+      if (event.type === "messages") connection.pause();
     },
   });
   await bench.start("a");
@@ -172,16 +102,22 @@ test("while it is paused it does not read, and what is wanted is still sent", as
   bench.want("b");
   await bench.clock.advance(60_000);
   assertEquals(bench.server.peer.commands.at(-1), "SUBSCRIBE b");
-  assertEquals([bench.heard.at(-1), bench.cause], ["message channel a one", undefined]);
+  assertEquals([bench.heard.at(-1), bench.cause], ["synced", undefined]);
   bench.connection.resume();
   await settle();
-  assertEquals(bench.heard.slice(-3), ["message channel a two", "subscribed channel b", "synced"]);
+  assertEquals(bench.heard.slice(-5), [
+    "synced",
+    "message channel a one",
+    "message channel a two",
+    "subscribed channel b",
+    "synced",
+  ]);
   assertEquals(bench.cause, undefined);
 });
 
 test("an abort while it is paused ends it, and nothing more is handed out", async () => {
   const bench = new Bench({
-    onEvent: (event, connection) => event.type === "message" ? connection.pause() : undefined,
+    onEvent: (event, connection) => event.type === "messages" ? connection.pause() : undefined,
   });
   await bench.start("a");
   bench.server.send(message("one"), message("two"));
@@ -195,7 +131,7 @@ test("an abort while it is paused ends it, and nothing more is handed out", asyn
 test("an abort from within an event ends it there", async () => {
   const bench = new Bench({
     onEvent: (event, connection) =>
-      event.type === "message" ? connection.abort(new ConnectionError("Enough")) : undefined,
+      event.type === "messages" ? connection.abort(new ConnectionError("Enough")) : undefined,
   });
   await bench.start("a");
   bench.server.send(message("one"), message("two"));
@@ -262,9 +198,9 @@ for (
       const bench = new Bench({
         wrap: (transport) => ({
           close: () => transport.close(),
-          read: async () => {
+          read: async (room) => {
             if (operation === "read") await fail();
-            return await transport.read();
+            return await transport.read(room);
           },
           write: async (bytes) => {
             if (operation === "write") await fail();

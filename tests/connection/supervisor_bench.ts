@@ -8,6 +8,7 @@ import type { ClientEventBody } from "../../src/event.ts";
 import type { Kind } from "../../src/message.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { ModelNetwork, type NetworkOptions } from "../support/model_network.ts";
+import { takeAll } from "../support/run.ts";
 
 export interface BenchOptions extends NetworkOptions {
   readonly reconnect?: Partial<ReconnectOptions> | false;
@@ -69,7 +70,7 @@ export class Bench {
       waitOnFirstConnect: options.waitOnFirstConnect ?? false,
       closeTimeoutMs: 1_000,
     }, {
-      message: ({ payload }) => void this.messages.push(decoder.decode(payload)),
+      messages: (run) => void this.messages.push(...takeAll(run).map(({ payload }) => decoder.decode(payload))),
       event: (event) => {
         if (event.type === "disconnected") this.causes.push(event.error);
         this.told.push(eventLine(event));

@@ -347,7 +347,7 @@ test("a pause holds messages back, a new connection does not remember it", async
   bench.supervisor.pause();
   bench.network.last.send(push("message", "a", "1"), push("message", "a", "2"));
   await settle();
-  assertEquals(bench.messages, ["1"]);
+  assertEquals(bench.messages, []);
   bench.supervisor.resume();
   await settle();
   assertEquals(bench.messages, ["1", "2"]);
@@ -355,6 +355,7 @@ test("a pause holds messages back, a new connection does not remember it", async
   bench.network.last.send(push("message", "a", "3"));
   bench.network.last.close();
   await settle();
+  assertEquals(bench.messages, ["1", "2"]);
   bench.supervisor.resume();
   await bench.clock.advance(50);
   bench.network.last.send(push("message", "a", "4"), push("message", "a", "5"));

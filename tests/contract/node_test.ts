@@ -1,17 +1,21 @@
-import { dial } from "../../src/transport/node.ts";
+import { dial, dialOnBun } from "../../src/transport/node.ts";
 import { REASONS } from "../../src/transport/transport.ts";
 import { dialContract } from "./dial_contract.ts";
 import { socketLeaf } from "./socket_leaf.ts";
 import { transportContract } from "./transport_contract.ts";
 
-for (const form of ["tcp", "tls", "unix", "tls over unix"] as const) {
-  transportContract(socketLeaf("node leaf", { dial, form }));
-}
+const leaves = "Bun" in globalThis ? { "node leaf": dial, "node leaf on Bun": dialOnBun } : { "node leaf": dial };
 
-dialContract({
-  name: "node leaf",
-  dial,
-  forms: ["tcp", "tls", "unix", "tls over unix"],
-  // The `node:tls` of Deno 2.9 tells every failed check of the chain in the same way.
-  ...("Deno" in globalThis ? { expired: REASONS.untrusted } : {}),
-});
+for (const [name, dial] of Object.entries(leaves)) {
+  for (const form of ["tcp", "tls", "unix", "tls over unix"] as const) {
+    transportContract(socketLeaf(name, { dial, form }));
+  }
+
+  dialContract({
+    name,
+    dial,
+    forms: ["tcp", "tls", "unix", "tls over unix"],
+    // The `node:tls` of Deno 2.9 tells every failed check of the chain in the same way.
+    ...("Deno" in globalThis ? { expired: REASONS.untrusted } : {}),
+  });
+}

@@ -5,6 +5,8 @@ import { deadline } from "@std/async";
 import { ConnectionError } from "../../src/errors.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { test } from "../support/test.ts";
+import { differsAt, KIB, MIB, pattern, readExactly, writePattern } from "./pattern.ts";
+import { roomContract } from "./room_contract.ts";
 
 /** Two joined transports; disposing closes both and leaves nothing behind. */
 export interface Pair extends AsyncDisposable {
@@ -20,8 +22,6 @@ export interface Leaf {
   pair(): Promise<Pair>;
 }
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
 /** No test may hang. */
 const LIMIT_MS = 20_000;
 /** Longer than any write takes that is not held up. */
@@ -29,8 +29,11 @@ const STALLED_MS = 400;
 /** More than the kernel keeps for both ends of a loopback connection. */
 const BOUND = 48 * MIB;
 
+/** Registers a test of one pair of this leaf. */
+export type Check = (sentence: string, body: (pair: Pair) => Promise<void>) => void;
+
 export function transportContract(leaf: Leaf): void {
-  const check = (sentence: string, body: (pair: Pair) => Promise<void>): void =>
+  const check: Check = (sentence, body) =>
     test(`${leaf.name}: ${sentence}`, async () => {
       await using pair = await leaf.pair();
       await deadline(body(pair), LIMIT_MS);
@@ -179,7 +182,21 @@ export function transportContract(leaf: Leaf): void {
       await far.write(pattern(0, 9));
       assertEquals(await near.read(), pattern(0, 9));
     });
+
+    check("an endless peer is stopped as soon as nobody reads into rooms any more", async ({ near, far }) => {
+      const room = new Uint8Array(64 * KIB);
+      const first = near.read(room);
+      const { accepted, pending } = await writeUntilStalled(far);
+      const head = (await first)?.slice();
+      assert(head !== undefined);
+      assertEquals(differsAt(head, 0), -1);
+      const rest = await readExactly(near, accepted + 64 * KIB - head.byteLength, room);
+      await pending;
+      assertEquals(differsAt(rest, head.byteLength), -1);
+    });
   }
+
+  roomContract(leaf, check);
 }
 
 /** Writes 64 KiB at a time until a write does not resolve, which it must before {@linkcode BOUND}. */
@@ -193,45 +210,4 @@ async function writeUntilStalled(to: Transport): Promise<{ accepted: number; pen
     if (outcome === "stalled") return { accepted, pending };
   }
   throw new Error(`No backpressure: ${BOUND} bytes were taken that nobody reads`);
-}
-
-async function writePattern(to: Transport, total: number, sizes: readonly number[]): Promise<void> {
-  for (let position = 0, turn = 0; position < total; turn++) {
-    const size = Math.min(sizes[turn % sizes.length] ?? 1, total - position);
-    await to.write(pattern(position, size));
-    position += size;
-  }
-}
-
-/** Reads `size` bytes, and fails when the chunks end elsewhere. */
-export async function readExactly(from: Transport, size: number): Promise<Uint8Array> {
-  const all = new Uint8Array(size);
-  for (let position = 0; position < size;) {
-    const chunk = await from.read();
-    if (chunk === undefined) throw new Error(`The stream ended early: ${position} of ${size} bytes`);
-    all.set(chunk, position);
-    position += chunk.byteLength;
-  }
-  return all;
-}
-
-/** A prime, so that no shift by a buffer size goes unnoticed. */
-const PERIOD = 65_521;
-const PATTERN = Uint8Array.from({ length: PERIOD }, (_, index) => (index * 31) ^ (index >> 8));
-
-/** The bytes of the endless pattern from `position` on. */
-export function pattern(position: number, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  for (let at = 0; at < size;) {
-    const part = PATTERN.subarray((position + at) % PERIOD).subarray(0, size - at);
-    bytes.set(part, at);
-    at += part.byteLength;
-  }
-  return bytes;
-}
-
-/** Where `bytes` leaves the pattern that starts at `position`; -1 when nowhere. */
-function differsAt(bytes: Uint8Array, position: number): number {
-  const expected = pattern(position, bytes.byteLength);
-  return bytes.findIndex((byte, index) => byte !== expected[index]);
 }

@@ -3,16 +3,20 @@ import { Session, type SessionEvent, type SessionOptions } from "../../src/proto
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { concat, encodeReply } from "../../src/resp/writer.ts";
+import { takeOne } from "../support/run.ts";
 import { commandLines, HELLO_MAP, refusal } from "../support/wire.ts";
 
 const decoder = new TextDecoder();
 
-/** An event on one line. */
+/** An event on one line; of messages it takes the next one, since those that are left are told again. */
 export function eventLine(event: SessionEvent): string {
   switch (event.type) {
-    case "message":
-      return ["message", event.kind, event.pattern, event.channel, decoder.decode(event.payload)]
-        .filter((word) => word !== undefined).join(" ");
+    case "messages": {
+      const { kind, pattern, channel, payload } = takeOne(event);
+      return ["message", kind, pattern, channel, decoder.decode(payload)].filter((word) => word !== undefined).join(
+        " ",
+      );
+    }
     case "connected":
       return `connected ${event.protocol}`;
     case "denied":

@@ -8,6 +8,7 @@ import { Session } from "../../src/protocol/session.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import { concat } from "../../src/resp/writer.ts";
 import { ModelPeer } from "../support/model_server.ts";
+import { takeAll } from "../support/run.ts";
 import { test } from "../support/test.ts";
 import { push, refusal } from "../support/wire.ts";
 
@@ -130,7 +131,7 @@ class Joint {
     const chunk = this.#toClient.slice(0, count);
     this.#toClient = this.#toClient.slice(count);
     if (chunk.length > 0) this.session.receive(chunk, 0);
-    while (this.session.next() !== undefined);
+    for (let event; (event = this.session.next()) !== undefined;) if (event.type === "messages") takeAll(event);
   }
 
   #say(...replies: ReturnType<typeof push>[]): void {

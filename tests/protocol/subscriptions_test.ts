@@ -141,13 +141,31 @@ test("the same name of two kinds is two subscriptions", () => {
   assertEquals([subscriptions.state("channel", "a"), subscriptions.unsettled], ["subscribed", 1]);
 });
 
+test("its size counts every name that is not absent, of all kinds", () => {
+  for (const state of STATES) {
+    for (const kind of KINDS) assertEquals(inState(kind, state).subscriptions.size, state === "absent" ? 0 : 1, state);
+  }
+  const { desired, subscriptions } = inState("channel", "subscribed");
+  for (const kind of KINDS) {
+    desired.add(kind, "b");
+    subscriptions.reconcile(kind, "b");
+  }
+  assertEquals(subscriptions.size, 4);
+  subscriptions.input("shard", "b", "confirmed");
+  assertEquals(subscriptions.size, 4);
+  subscriptions.input("shard", "b", "revoked");
+  assertEquals(subscriptions.size, 3);
+});
+
 test("a set of wanted names tells what changed, and keeps the order in which they came", () => {
   const desired = new Desired();
   assertEquals(["b", "a", "b"].map((name) => desired.add("channel", name)), [true, true, false]);
-  assertEquals([desired.add("shard", "a"), desired.size], [true, 3]);
+  assertEquals([desired.add("shard", "a"), [...desired.names("shard")]], [true, ["a"]]);
   assertEquals([[...desired.names("channel")], [...desired.names("pattern")]], [["b", "a"], []]);
   assertEquals([desired.has("channel", "a"), desired.has("pattern", "a")], [true, false]);
-  assertEquals([desired.delete("channel", "b"), desired.delete("channel", "b"), desired.size], [true, false, 2]);
+  assertEquals([desired.delete("channel", "b"), desired.delete("channel", "b")], [true, false]);
+  assertEquals([[...desired.names("channel")], [...desired.names("shard")]], [["a"], ["a"]]);
   desired.clear();
-  assertEquals([desired.size, desired.has("shard", "a")], [0, false]);
+  assertEquals(KINDS.map((kind) => desired.names(kind).size), [0, 0, 0]);
+  assertEquals([desired.has("channel", "a"), desired.has("shard", "a")], [false, false]);
 });

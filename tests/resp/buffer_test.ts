@@ -133,6 +133,15 @@ test("a promised count takes no room: 20,000 readers hold such a header each", (
 });
 
 const SIZE = 64 * 1024;
+/** How a byte comes: in memory of its own, or read into the room. */
+const COMINGS = {
+  "as chunks": (reader: Reader, chunk: Uint8Array) => reader.feed(chunk),
+  "in place": (reader: Reader, chunk: Uint8Array) => {
+    const room = reader.room();
+    room.set(chunk);
+    reader.feed(room.subarray(0, chunk.length));
+  },
+} as const;
 const PIECEMEAL: readonly string[] = [
   `$${SIZE}\r\n${"x".repeat(SIZE)}\r\n`,
   `=${SIZE}\r\n${"txt:".repeat(SIZE / 4)}\r\n`,
@@ -140,18 +149,22 @@ const PIECEMEAL: readonly string[] = [
   `+${"x".repeat(SIZE)}\r\n`,
 ];
 
-for (const wire of PIECEMEAL) {
+const BYTE_BY_BYTE = PIECEMEAL.flatMap((wire) => {
+  return (["as chunks", "in place"] as const).map((coming) => ({ wire, coming }));
+});
+
+for (const { wire, coming } of BYTE_BY_BYTE) {
   for (const when of ["after each byte", "at the end"]) {
-    test(`what is copied stays in proportion, byte by byte and read ${when}: ${JSON.stringify(wire.slice(0, 12))}`, () => {
+    test(`what is copied stays in proportion, byte by byte ${coming}, read ${when}: ${JSON.stringify(wire.slice(0, 12))}`, () => {
       const reader = new Reader();
       const chunks = singleBytes(bytes(wire));
       const last = chunks.pop()!;
       const made = buffersMade(() => {
         for (const chunk of chunks) {
-          reader.feed(chunk);
+          COMINGS[coming](reader, chunk);
           if (when === "after each byte" && reader.next() !== undefined) throw new Error("The reply is not whole yet");
         }
-        reader.feed(last);
+        COMINGS[coming](reader, last);
         assert(reader.next() !== undefined);
       });
       const total = made.reduce((sum, length) => sum + length, 0);
@@ -174,13 +187,16 @@ function quickest(run: () => void): number {
 
 // What is looked at or moved within one buffer leaves no trace but time: a quadratic reader would take 64 times as long.
 const GROWTH: Readonly<Record<string, (size: number) => () => void>> = {
-  "a line byte by byte": (size) => () => {
-    const reader = new Reader({ lineBytes: size });
-    for (let count = 0; count < size; count++) {
-      reader.feed(Uint8Array.of(0x2b));
-      reader.next();
-    }
-  },
+  ...Object.fromEntries(
+    Object.entries(COMINGS).map(([coming, feed]) => [`a line byte by byte ${coming}`, (size: number) => () => {
+      const reader = new Reader({ lineBytes: size });
+      const byte = Uint8Array.of(0x2b);
+      for (let count = 0; count < size; count++) {
+        feed(reader, byte);
+        reader.next();
+      }
+    }]),
+  ),
   "a backlog that never shrinks": (size) => () => {
     const reader = new Reader();
     for (let count = 0; count < size; count++) reader.feed(bytes("_\r\n"));

@@ -68,6 +68,31 @@ test("memory: a write above the whole capacity resolves when it is read", async 
   assertEquals(await stateOf(next), "resolved");
 });
 
+test("memory: a write above the room arrives in parts, each of which makes room for the next write", async () => {
+  const [near, far] = memoryPair({ capacity: 4 });
+  const room = new Uint8Array(3);
+  await near.write(bytes(4, 1));
+  const next = near.write(bytes(3, 2));
+  assertEquals(await stateOf(next), "pending");
+  assertEquals((await far.read(room))?.slice(), bytes(3, 1));
+  assertEquals(await stateOf(next), "resolved");
+  assertEquals((await far.read(room))?.slice(), bytes(1, 1));
+  assertEquals((await far.read(room))?.slice(), bytes(3, 2));
+});
+
+test("memory: a write above the room of the reader that waits, and above the capacity", async () => {
+  const [near, far] = memoryPair({ capacity: 4 });
+  const room = new Uint8Array(2);
+  const waiting = far.read(room);
+  assertEquals(await stateOf(near.write(new Uint8Array([1, 2, 3, 4, 5, 6, 7]))), "resolved");
+  const next = near.write(bytes(1, 8));
+  assertEquals((await waiting)?.slice(), new Uint8Array([1, 2]));
+  assertEquals(await stateOf(next), "pending");
+  assertEquals((await far.read(room))?.slice(), new Uint8Array([3, 4]));
+  assertEquals(await stateOf(next), "resolved");
+  assertEquals([await far.read(), await far.read()], [new Uint8Array([5, 6, 7]), bytes(1, 8)]);
+});
+
 test("memory: the directions have a capacity each", async () => {
   const [near, far] = memoryPair({ capacity: 4 });
   await near.write(bytes(4));

@@ -1,0 +1,141 @@
+/**
+ * What more of everything costs: many channels, and many bytes in small pieces.
+ *
+ * @module
+ */
+
+import type { OrderOutcome, OrderTask } from "../consumers/growth_order.ts";
+import type { ParserOutcome, ParserTask } from "../consumers/growth_parser.ts";
+import { Lines } from "../process.ts";
+import { Firehose, run } from "../run.ts";
+import type { Runtime } from "../runtimes.ts";
+import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import type { Ground, Suite } from "../suite.ts";
+
+const CHANNELS: readonly number[] = [1, 1_000, 10_000, 100_000];
+const PAYLOAD_BYTES = 16;
+const ORDERS: readonly OrderTask["order"][] = ["round robin", "shuffled"];
+const PARSER: ParserTask = { pieceBytes: [1, 7, 64, 1_500, 65_536], factors: [1, 2, 4], largeBytes: 1024 * 1024 };
+const QUICK_PARSER: ParserTask = { pieceBytes: [1, 1_500], factors: [1, 4], largeBytes: 256 * 1024 };
+/** What the numbers of channels are measured by. */
+const BASE = 1_000;
+const MANY = 100_000;
+
+/** Messages a second, for each number of channels, in each round. */
+interface ByChannels {
+  readonly runtime: string;
+  readonly label: string;
+  readonly channels: readonly { readonly count: number; readonly rounds: number[] }[];
+}
+
+/** Everything that was measured. */
+export interface GrowthOutcome {
+  readonly throughput: readonly ByChannels[];
+  readonly task: ParserTask;
+  readonly parser: readonly { readonly runtime: string; readonly rounds: ParserOutcome[] }[];
+}
+
+/** The suite. */
+export const suite: Suite<GrowthOutcome> = {
+  name: "growth",
+  title: "What more channels, and more and smaller pieces cost",
+  programs: ["earshot", "growth_order", "growth_parser"],
+  run: measure,
+  render,
+};
+
+type Measure = (channels: number) => Promise<number>;
+
+async function measure({ plan, runtimes, log, missing }: Ground): Promise<GrowthOutcome> {
+  const { warmUpMs, measureMs, quick } = plan;
+  await using firehose = await Firehose.start(missing);
+  const fromSocket = (runtime: Runtime): Measure => async (channels) => {
+    const reader = { command: runtime.command("earshot"), native: false, raw: false };
+    const cell = { payloadBytes: PAYLOAD_BYTES, channels };
+    return (await run({ cell, firehose, reader, payload: "text", warmUpMs, measureMs })).perSecond;
+  };
+  const fromMemory = (runtime: Runtime, order: OrderTask["order"]): Measure => async (channels) => {
+    const task: OrderTask = { channels, order, payloadBytes: PAYLOAD_BYTES, warmUpMs, measureMs };
+    return await ask<OrderOutcome>(runtime, "growth_order", task);
+  };
+  const few = quick ? [BASE, MANY] : CHANNELS;
+  const all = runtimes.flatMap((runtime) => [
+    series(runtime, "firehose, round robin", few, fromSocket(runtime)),
+    ...ORDERS.filter(() => !quick).map((order) =>
+      series(runtime, `memory, ${order}`, [BASE, MANY], fromMemory(runtime, order))
+    ),
+  ]);
+  const task = quick ? QUICK_PARSER : PARSER;
+  const parser = runtimes.map((runtime) => ({ runtime: runtime.name, rounds: [] as ParserOutcome[] }));
+  for (let round = 1; round <= plan.rounds; round++) {
+    log(`round ${round} of ${plan.rounds}`);
+    for (const { one, measure } of all) {
+      for (const { count, rounds } of one.channels) rounds.push(await measure(count));
+    }
+    for (const [index, runtime] of runtimes.entries()) {
+      parser[index]!.rounds.push(await ask<ParserOutcome>(runtime, "growth_parser", task));
+    }
+  }
+  return { throughput: all.map(({ one }) => one), task, parser };
+}
+
+function series(runtime: Runtime, label: string, channels: readonly number[], measure: Measure) {
+  const one: ByChannels = { runtime: runtime.name, label, channels: channels.map((count) => ({ count, rounds: [] })) };
+  return { one, measure };
+}
+
+async function ask<T>(runtime: Runtime, program: string, task: unknown): Promise<T> {
+  await using process = new Lines([...runtime.command(program), JSON.stringify(task)]);
+  return JSON.parse(await process.next());
+}
+
+function render({ throughput, task, parser }: GrowthOutcome): string {
+  return [
+    `\`for await\` over more and more channels, payloads of ${PAYLOAD_BYTES} bytes, thousand messages a second, and the ` +
+    `ratio of ${whole(MANY)} channels to ${
+      whole(BASE)
+    } in the same round. The firehose lets channels take turns by their ` +
+    "number. Out of memory there is no socket, whose part is the same for all; the frames are in that order, or " +
+    "shuffled, so that no name is near the last one.",
+    channelTable(throughput),
+    "Nanoseconds a byte when the bytes come out of memory in pieces of a given size: many messages of 16 bytes, and " +
+    `messages of ${
+      whole(task.largeBytes / 1024)
+    } KiB times the factor. The ratio is that of the largest factor to the ` +
+    "smallest in the same round: 1 means that the time grows as the bytes do.",
+    ...parser.map(({ runtime, rounds }) => parserTable(runtime, task, rounds)),
+  ].join("\n\n");
+}
+
+function channelTable(all: readonly ByChannels[]): string {
+  const counts = [...new Set(all.flatMap(({ channels }) => channels.map(({ count }) => count)))].sort((a, b) => a - b);
+  const roundsOf = (one: ByChannels, count: number) => one.channels.find((each) => each.count === count)?.rounds ?? [];
+  return table([
+    ["channels", ...counts.map(whole), "ratio"],
+    ...all.map((one) => [
+      `${one.runtime}: ${one.label}`,
+      ...counts.map((count) => show(roundsOf(one, count), (perSecond) => whole(perSecond / 1e3))),
+      show(ratios(roundsOf(one, MANY), roundsOf(one, BASE)), times),
+    ]),
+  ]);
+}
+
+function parserTable(runtime: string, { pieceBytes, factors }: ParserTask, rounds: readonly ParserOutcome[]): string {
+  const columns = (["small", "large"] as const).flatMap((kind) => {
+    const at = (row: number, column: number) => rounds.map((round) => round[kind][row]![column]!);
+    return [
+      ...factors.map((factor, column) => ({
+        head: `${kind} ×${factor}`,
+        text: (row: number) => show(at(row, column), (ns) => decimals(ns < 10 ? 1 : 0)(ns)),
+      })),
+      {
+        head: `${kind}, ratio`,
+        text: (row: number) => show(ratios(at(row, factors.length - 1), at(row, 0)), times),
+      },
+    ];
+  });
+  return table([
+    [`${runtime}, bytes a piece`, ...columns.map(({ head }) => head)],
+    ...pieceBytes.map((size, row) => [whole(size), ...columns.map(({ text }) => text(row))]),
+  ]);
+}

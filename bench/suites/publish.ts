@@ -1,0 +1,198 @@
+/**
+ * How many messages a second one client publishes, when many promises are waited for at a time, and when it is one.
+ *
+ * @module
+ */
+
+import { encodeCommand } from "../../src/resp/writer.ts";
+import type { Published, PublishTask } from "../consumers/publish.ts";
+import { Lines } from "../process.ts";
+import { startRedis } from "../server.ts";
+import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import type { Ground, Suite } from "../suite.ts";
+
+const IN_FLIGHT: readonly number[] = [1_000, 1];
+const HEARD = "heard";
+const UNHEARD = "unheard";
+const HEARD_ONE_OF = 16;
+const PAYLOAD = "0123456789abcdef";
+const GRACE_MS = 20_000;
+
+interface Client {
+  readonly label: string;
+  /** Of `consumers/publish.ts`. */
+  readonly name: string;
+  readonly role: "ours" | "peer";
+  /** Left out of a quick look. */
+  readonly slow?: boolean;
+}
+
+const CLIENTS: readonly Client[] = [
+  { label: "Earshot", name: "earshot", role: "ours" },
+  { label: "node-redis", name: "node_redis", role: "peer" },
+  { label: "ioredis 5", name: "ioredis", role: "peer" },
+  { label: "ioredis 5, `enableAutoPipelining`", name: "ioredis_auto", role: "peer" },
+  { label: "iovalkey", name: "iovalkey", role: "peer", slow: true },
+  { label: "iovalkey, `enableAutoPipelining`", name: "iovalkey_auto", role: "peer", slow: true },
+];
+const BUN_CLIENT: Client = { label: "Bun's own client", name: "bun", role: "peer" };
+
+/** What a run measured. */
+interface Measurement {
+  readonly perSecond: number;
+  /** Processor time of the publisher, in microseconds a message. */
+  readonly cpuMicros: number;
+}
+
+/** The runs of one client with so many promises. */
+interface Series extends Pick<Client, "label" | "role"> {
+  readonly runtime: string;
+  readonly inFlight: number;
+  readonly rounds: Measurement[];
+}
+
+/** Everything that was measured. */
+export interface PublishOutcome {
+  readonly series: readonly Series[];
+}
+
+/** The suite. */
+export const suite: Suite<PublishOutcome> = {
+  name: "publish",
+  title: "Publishing",
+  programs: ["publish"],
+  run: measure,
+  render,
+};
+
+async function measure(ground: Ground): Promise<PublishOutcome> {
+  const { plan: { rounds, quick, warmUpMs, measureMs }, runtimes, log } = ground;
+  await using server = await startRedis(ground);
+  if (server === undefined) return { series: [] };
+  const all = IN_FLIGHT.flatMap((inFlight) =>
+    runtimes.flatMap((runtime) =>
+      [...CLIENTS, ...runtime.name === "Bun" ? [BUN_CLIENT] : []].filter(({ slow }) => !(quick && slow)).map(
+        ({ label, role, name }) => {
+          const series: Series = { label, role, runtime: runtime.name, inFlight, rounds: [] };
+          return { series, command: [...runtime.command("publish"), name] };
+        },
+      )
+    )
+  );
+  for (let round = 1; round <= rounds; round++) {
+    log(`round ${round} of ${rounds}`);
+    for (const { series, command } of all) {
+      const task: PublishTask = {
+        port: server.port,
+        inFlight: series.inFlight,
+        heard: HEARD,
+        unheard: UNHEARD,
+        heardOneOf: HEARD_ONE_OF,
+        payload: PAYLOAD,
+        warmUpMs,
+        measureMs,
+      };
+      series.rounds.push(await runOnce(command, task));
+    }
+  }
+  return { series: all.map(({ series }) => series) };
+}
+
+async function runOnce(command: readonly string[], task: PublishTask): Promise<Measurement> {
+  await using listener = await Listener.open(task.port);
+  await using publisher = new Lines([...command, JSON.stringify(task)]);
+  const ms = task.warmUpMs + task.measureMs + GRACE_MS;
+  const { count, seconds, cpuSeconds, heard }: Published = JSON.parse(await publisher.next(ms));
+  await listener.hasHeard(heard);
+  return { perSecond: count / seconds, cpuMicros: cpuSeconds * 1e6 / count };
+}
+
+/** A raw subscriber: there must be one to be counted by the server, and it counts, too. */
+class Listener implements AsyncDisposable {
+  readonly #conn: Deno.TcpConn;
+  readonly #loop: Promise<void>;
+  #bytes = 0;
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+    this.#loop = this.#read();
+  }
+
+  static async open(port: number): Promise<Listener> {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(encodeCommand(["SUBSCRIBE", HEARD]));
+    const acknowledgement = new Uint8Array(256);
+    for (let text = ""; !text.endsWith(":1\r\n");) {
+      const count = await conn.read(acknowledgement) ?? 0;
+      if (count === 0) throw new Error("Redis ended the connection of the listener");
+      text += new TextDecoder().decode(acknowledgement.subarray(0, count));
+    }
+    return new Listener(conn);
+  }
+
+  /**
+   * Waits until the messages are here.
+   *
+   * @throws {Error} when others are here than were published
+   */
+  async hasHeard(messages: number): Promise<void> {
+    const message = encodeCommand(["message", HEARD, PAYLOAD]).length;
+    const late = performance.now() + GRACE_MS;
+    while (this.#bytes < messages * message && performance.now() < late) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    if (this.#bytes === messages * message) return;
+    throw new Error(`Of ${messages} messages there arrived: ${this.#bytes / message}`);
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(64 * 1024);
+    try {
+      for (let count; (count = await this.#conn.read(buffer)) !== null;) this.#bytes += count;
+    } catch (error) {
+      // Closed while it read.
+      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#conn.close();
+    await this.#loop;
+  }
+}
+
+function render({ series }: PublishOutcome): string {
+  if (series.length === 0) return "Nothing was measured.";
+  const levels = [...new Set(series.map(({ inFlight }) => inFlight))];
+  return [
+    `PUBLISH of ${PAYLOAD.length} bytes over the one connection that a client has for it, so many promises being waited ` +
+    "for at any time. A client that joins what is called in one turn writes once for many of them.",
+    ...levels.map((inFlight) => levelTable(inFlight, series.filter((one) => one.inFlight === inFlight))),
+  ].join("\n\n");
+}
+
+function levelTable(inFlight: number, all: readonly Series[]): string {
+  return table([
+    [
+      `${whole(inFlight)} ${inFlight === 1 ? "promise" : "promises"} at a time`,
+      "thousand messages a second",
+      "of the best peer's",
+      "CPU, µs a message",
+      "of the best peer's",
+    ],
+    ...all.map((one) => {
+      const peers = all.filter(({ role, runtime }) => role === "peer" && runtime === one.runtime);
+      const ratio = (of: (measurement: Measurement) => number, best: (...values: number[]) => number) => {
+        const bests = one.rounds.map((_, round) => best(...peers.map(({ rounds }) => of(rounds[round]!))));
+        return one.role === "ours" ? show(ratios(one.rounds.map(of), bests), times) : "";
+      };
+      return [
+        `${one.runtime}: ${one.label}`,
+        show(one.rounds.map(({ perSecond }) => perSecond / 1e3), decimals(inFlight === 1 ? 1 : 0)),
+        ratio(({ perSecond }) => perSecond, Math.max),
+        show(one.rounds.map(({ cpuMicros }) => cpuMicros), decimals(2)),
+        ratio(({ cpuMicros }) => cpuMicros, Math.min),
+      ];
+    }),
+  ]);
+}

@@ -1,0 +1,295 @@
+/** An inbox that is read into in place. */
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import fc from "fast-check";
+import { Inbox } from "../../src/resp/buffer.ts";
+import { test } from "../support/test.ts";
+import { bytes, latin1 } from "./wire.ts";
+
+const KIB = 1024;
+const IDLE = 4 * KIB;
+const BUSY = 256 * KIB;
+
+function waiting(inbox: Inbox): Uint8Array {
+  return inbox.bytes.subarray(inbox.start, inbox.end);
+}
+
+/** Bytes of which each tells where it stands. */
+const PATTERN = Uint8Array.from({ length: 65_521 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
+
+/** Writes the pattern from `offset` on. */
+function write(to: Uint8Array, offset: number): Uint8Array {
+  for (let at = 0; at < to.length;) {
+    const part = PATTERN.subarray((offset + at) % PATTERN.length).subarray(0, to.length - at);
+    to.set(part, at);
+    at += part.length;
+  }
+  return to;
+}
+
+/** Where the waiting bytes are not those of the pattern from `offset` on; negative: nowhere. */
+function misplaced(inbox: Inbox, offset: number): number {
+  const { bytes, view, start, end } = inbox;
+  for (let at = start, i = offset % PATTERN.length; at < end; at++, i = i + 1 < PATTERN.length ? i + 1 : 0) {
+    if (bytes[at] !== PATTERN[i] || view.getUint8(at) !== PATTERN[i]) return at;
+  }
+  return -1;
+}
+
+/** Reads so many bytes into the room, all of one value; as many as it takes where the count is "all". */
+function readInto(inbox: Inbox, count: number | "all", value = 0x78): void {
+  const room = inbox.room();
+  inbox.feed(room.subarray(0, count === "all" ? room.length : count).fill(value));
+}
+
+/** Reads so many bytes, and takes them all out. */
+function pass(inbox: Inbox, count: number | "all"): void {
+  readInto(inbox, count);
+  inbox.start = inbox.end;
+  inbox.release();
+}
+
+/** An inbox that a firehose has filled again and again. */
+function busyInbox(): Inbox {
+  const inbox = new Inbox();
+  for (let read = 0; read < 5; read++) pass(inbox, "all");
+  return inbox;
+}
+
+test("what is read into the room waits where it was read to, and the room goes on behind it", () => {
+  const inbox = new Inbox();
+  const room = inbox.room();
+  room.set(bytes("abc"));
+  inbox.feed(room.subarray(0, 3));
+  assertEquals([latin1(waiting(inbox)), inbox.offset], ["abc", 0]);
+  assertStrictEquals(inbox.bytes.buffer, room.buffer);
+  const next = inbox.room();
+  assertEquals([next.buffer === room.buffer, next.byteOffset, next.length], [
+    true,
+    room.byteOffset + 3,
+    room.length - 3,
+  ]);
+  next.set(bytes("de"));
+  inbox.feed(next.subarray(0, 2));
+  assertEquals([latin1(waiting(inbox)), inbox.offset], ["abcde", 0]);
+});
+
+test("what is left over is moved to the front, and its offset stays", () => {
+  const inbox = new Inbox();
+  inbox.room().set(bytes("abcdef"));
+  inbox.feed(inbox.room().subarray(0, 6));
+  inbox.start = 4;
+  const { length } = inbox.room();
+  assertEquals([latin1(waiting(inbox)), inbox.offset, inbox.start, length], ["ef", 4, 0, IDLE - 2]);
+  inbox.start = 2;
+  assertEquals([inbox.room().length, inbox.offset], [IDLE, 6]);
+});
+
+test("a room that nothing is read into changes nothing", () => {
+  const inbox = new Inbox();
+  inbox.room().set(bytes("ab"));
+  inbox.feed(inbox.room().subarray(0, 2));
+  inbox.room().fill(0x78);
+  inbox.feed(inbox.room().subarray(0, 0));
+  assertEquals([latin1(waiting(inbox)), inbox.offset], ["ab", 0]);
+});
+
+test("its view shows the same memory as its bytes, whichever that is", () => {
+  const inbox = new Inbox();
+  const assertShows = (text: string) => {
+    const { view, start, end } = inbox;
+    assertEquals(String.fromCharCode(...Array.from({ length: end - start }, (_, i) => view.getUint8(start + i))), text);
+    assertEquals([view.buffer === inbox.bytes.buffer, view.byteOffset, view.byteLength], [
+      true,
+      inbox.bytes.byteOffset,
+      inbox.bytes.byteLength,
+    ]);
+  };
+  assertShows("");
+  readInto(inbox, 3, 0x61);
+  assertShows("aaa");
+  inbox.feed(bytes("b"));
+  assertShows("aaab");
+  inbox.start = inbox.end;
+  inbox.feed(bytes("xcx").subarray(1, 2));
+  assertShows("c");
+  inbox.feed(new Uint8Array(10_000).fill(0x64));
+  assertShows(`c${"d".repeat(10_000)}`);
+  inbox.clear();
+  assertShows("");
+  readInto(inbox, 1, 0x65);
+  assertShows("e");
+});
+
+test("a room that is filled makes the next ones larger, up to 256 KiB", () => {
+  const inbox = new Inbox();
+  const sizes = Array.from({ length: 6 }, () => {
+    const { length } = inbox.room();
+    pass(inbox, "all");
+    return length;
+  });
+  assertEquals(sizes, [IDLE, 16 * KIB, 64 * KIB, BUSY, BUSY, BUSY]);
+});
+
+test("a room that is not quite filled stays as large as it is", () => {
+  const inbox = new Inbox();
+  for (let read = 0; read < 50; read++) pass(inbox, IDLE - 1);
+  assertEquals(inbox.room().length, IDLE);
+});
+
+test("eight reads in a row that take a sixteenth or less make the next room half as large", () => {
+  const inbox = busyInbox();
+  const quiet = BUSY / 16;
+  for (let read = 0; read < 7; read++) pass(inbox, quiet);
+  assertEquals(inbox.room().length, BUSY);
+  // One that takes more, and they are counted anew.
+  pass(inbox, quiet + 1);
+  for (let read = 0; read < 7; read++) pass(inbox, quiet);
+  assertEquals(inbox.room().length, BUSY);
+  pass(inbox, quiet);
+  assertEquals(inbox.room().length, BUSY / 2);
+  for (let read = 0; read < 8; read++) pass(inbox, 1);
+  assertEquals(inbox.room().length, BUSY / 4);
+});
+
+test("a connection that has become quiet has no more room than a new one", () => {
+  const inbox = busyInbox();
+  const sizes = Array.from({ length: 8 * 7 }, () => {
+    pass(inbox, 10);
+    return inbox.room().length;
+  });
+  assertEquals([sizes[0], sizes.at(-1)], [BUSY, IDLE]);
+  assert(sizes.every((size, i) => i === 0 || size <= sizes[i - 1]!));
+  // The buffer itself, too.
+  assertEquals(inbox.room().buffer.byteLength, IDLE);
+});
+
+test("while it is idle it holds its small buffer, and no chunk", () => {
+  const inbox = new Inbox();
+  assertEquals(inbox.bytes.length, 0);
+  inbox.feed(new Uint8Array(100_000));
+  inbox.start = inbox.end;
+  inbox.release();
+  assertEquals([inbox.room().length, inbox.bytes.buffer.byteLength], [IDLE, IDLE]);
+});
+
+test("however much waits, there is a third as much room at least, and for more than 256 KiB too", () => {
+  const inbox = new Inbox();
+  let total = 0;
+  // In small reads, as from a slow network.
+  while (total < 5 * BUSY) {
+    const room = inbox.room();
+    assert(room.length >= total / 3, `${room.length} where ${total} wait`);
+    const count = Math.min(room.length, 50_000);
+    inbox.feed(room.subarray(0, count).fill(total & 0xff));
+    total += count;
+  }
+  assertEquals([inbox.end - inbox.start, inbox.offset], [total, 0]);
+  inbox.start = inbox.end - 10;
+  assert(inbox.room().length <= BUSY);
+  assertEquals([inbox.end - inbox.start, inbox.offset], [10, total - 10]);
+});
+
+test("a buffer that had to be larger than 256 KiB is let go when it is read to its end", () => {
+  for (const last of ["release", "clear"] as const) {
+    const inbox = new Inbox();
+    inbox.feed(new Uint8Array(10));
+    inbox.feed(new Uint8Array(2 * BUSY));
+    const { buffer } = inbox.bytes;
+    inbox.start = inbox.end;
+    inbox[last]();
+    assertEquals([inbox.bytes.length, inbox.offset], [0, 10 + 2 * BUSY]);
+    inbox.feed(new Uint8Array(1));
+    inbox.feed(new Uint8Array(1));
+    assert(inbox.bytes.buffer !== buffer && inbox.bytes.length < BUSY);
+  }
+});
+
+test("clear lets go of what waits, and counts it not as read", () => {
+  const inbox = new Inbox();
+  readInto(inbox, 100);
+  inbox.start = 60;
+  inbox.clear();
+  assertEquals([inbox.end - inbox.start, inbox.offset], [0, 60]);
+  readInto(inbox, 5);
+  assertEquals([inbox.end - inbox.start, inbox.offset], [5, 60]);
+});
+
+test("a chunk of our own memory that is not where the room begins is a chunk like any other", () => {
+  const inbox = new Inbox();
+  const room = inbox.room();
+  room.set(bytes("abcdef"));
+  inbox.feed(room.subarray(2, 4));
+  inbox.room();
+  assertEquals([latin1(waiting(inbox)), inbox.offset], ["cd", 0]);
+  readInto(inbox, 2, 0x65);
+  assertEquals(latin1(waiting(inbox)), "cdee");
+});
+
+type Step =
+  | { readonly type: "chunk"; readonly size: number }
+  /** So many thousandths of the room. */
+  | { readonly type: "read"; readonly share: number }
+  /** So many thousandths of what waits. */
+  | { readonly type: "take"; readonly share: number }
+  | { readonly type: "release" | "room" };
+
+const share = fc.oneof(fc.nat({ max: 1_000 }), fc.constantFrom(0, 1, 1_000));
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant("chunk" as const),
+      size: fc.oneof(fc.nat({ max: 50 }), fc.nat({ max: 9_000 }), fc.constantFrom(IDLE, BUSY, BUSY + 1)),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("read" as const), share }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("take" as const), share }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("release" as const, "room" as const) }) },
+);
+
+test("an inbox holds what was fed and not taken, at its offset, whatever way it comes", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
+      const inbox = new Inbox();
+      const chunks: { chunk: Uint8Array; copy: Uint8Array }[] = [];
+      let [fed, taken] = [0, 0];
+      for (const step of steps) {
+        switch (step.type) {
+          case "chunk": {
+            const chunk = write(new Uint8Array(step.size), fed);
+            chunks.push({ chunk, copy: chunk.slice() });
+            inbox.feed(chunk);
+            fed += step.size;
+            break;
+          }
+          case "read": {
+            const room = inbox.room();
+            assert(room.length >= Math.max(1, (fed - taken) / 3));
+            const count = Math.ceil(room.length * step.share / 1_000);
+            // Behind what is read stands something else.
+            room.fill(0xee, count);
+            write(room.subarray(0, count), fed);
+            inbox.feed(room.subarray(0, count));
+            fed += count;
+            break;
+          }
+          case "take": {
+            const count = Math.floor((fed - taken) * step.share / 1_000);
+            inbox.start += count;
+            taken += count;
+            break;
+          }
+          case "release":
+            inbox.release();
+            break;
+          case "room":
+            inbox.room().fill(0xdd);
+        }
+        assertEquals([inbox.end - inbox.start, inbox.offset], [fed - taken, taken]);
+        assertEquals(misplaced(inbox, taken), -1, `after ${step.type}`);
+      }
+      for (const { chunk, copy } of chunks) assertEquals(chunk, copy);
+    }),
+    { numRuns: 150 },
+  );
+});

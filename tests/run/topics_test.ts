@@ -1,0 +1,234 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import fc from "fast-check";
+import { decodeName } from "../../src/name.ts";
+import { type Topic, Topics } from "../../src/run/topics.ts";
+import { concat } from "../../src/resp/writer.ts";
+import { Dice } from "../support/dice.ts";
+import { test } from "../support/test.ts";
+
+/** A pattern, where there is one, and a channel. */
+type Names = readonly [channel: Uint8Array] | readonly [pattern: Uint8Array, channel: Uint8Array];
+
+const encoder = new TextEncoder();
+
+function names(...texts: readonly [string] | readonly [string, string]): Names {
+  return texts.map((text) => encoder.encode(text)) as unknown as Names;
+}
+
+/** Finds the topic of names that stand on the wire as servers write them, `before` bytes from the start of the memory. */
+function find(topics: Topics, names: Names, before = 0): Topic {
+  const parts: Uint8Array[] = [new Uint8Array(before).fill(0x24)];
+  const bounds: [number, number][] = [];
+  let at = before;
+  for (const name of names) {
+    const header = encoder.encode(`$${name.length}\r\n`);
+    parts.push(header, name, encoder.encode("\r\n"));
+    bounds.push([at + header.length, at + header.length + name.length]);
+    at += header.length + name.length + 2;
+  }
+  const bytes = concat([...parts, encoder.encode("$")]);
+  const [channelFrom, channelTo] = bounds.at(-1)!;
+  const [patternFrom, patternTo] = bounds.length === 2 ? bounds[0]! : [0, 0];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return topics.find(bytes, view, { patternFrom, patternTo, channelFrom, channelTo });
+}
+
+function newTopics(kind: "channel" | "pattern" | "shard" = "channel", subscriptions = 0): Topics {
+  return new Topics(kind, () => subscriptions);
+}
+
+test("the same bytes are the same topic, wherever they stand", () => {
+  for (let length = 0; length <= 9; length++) {
+    const topics = newTopics();
+    const [name] = names("x".repeat(length));
+    const topic = find(topics, [name]);
+    assertEquals([topic.kind, topic.channel, topic.pattern], ["channel", "x".repeat(length), undefined]);
+    for (let before = 0; before < 5; before++) assertStrictEquals(find(topics, [name.slice()], before), topic);
+  }
+});
+
+test("a topic of a pattern has both names, and is another for each of either", () => {
+  const topics = newTopics("pattern");
+  const topic = find(topics, names("n*", "news"));
+  assertEquals([topic.kind, topic.channel, topic.pattern], ["pattern", "news", "n*"]);
+  assertStrictEquals(find(topics, names("n*", "news"), 3), topic);
+  for (const [pattern, channel] of [["n*", "newt"], ["ne*", "news"], ["m*", "news"], ["news", "n*"]] as const) {
+    const other = find(topics, names(pattern, channel));
+    assert(other !== topic);
+    assertEquals([other.channel, other.pattern], [channel, pattern]);
+  }
+});
+
+test("a name that is not UTF-8 keeps its bytes", () => {
+  const topics = newTopics();
+  const name = Uint8Array.of(0xff, 0x61, 0xc3, 0x28);
+  const topic = find(topics, [name]);
+  assertEquals(topic.channel, "\udcffa\udcc3(");
+  assertStrictEquals(find(topics, [name]), topic);
+  // As text it would be the same.
+  assert(find(topics, [Uint8Array.of(0xfe, 0x61, 0xc3, 0x28)]) !== topic);
+});
+
+test("names that differ only in what follows them on the wire, or in their zeros, are not mixed up", () => {
+  const topics = newTopics();
+  const texts = [
+    "a",
+    "a\r",
+    "a\r\n",
+    "a\r\n$",
+    "a\r\n$\r",
+    "",
+    "\r",
+    "\r\n",
+    "\r\n$",
+    "\0",
+    "\0\0",
+    "\0\0\0",
+    "\0\0\0\0",
+  ];
+  const found = texts.map((text) => find(topics, names(text)));
+  assertEquals(found.map(({ channel }) => channel), texts);
+  for (const [i, text] of texts.entries()) assertStrictEquals(find(topics, names(text)), found[i]);
+});
+
+/** What stands between two names, and a little of it, so that one name may look like two. */
+const piece = fc.constantFrom("a", "b", "\r", "\n", "$", "1", "8", "\0", "\r\n", "\r\n$", "\r\n$1\r\n", "\r\n$8\r\n");
+const trap = fc.array(piece, { maxLength: 8 }).map((pieces) => encoder.encode(pieces.join("")));
+const anyName = fc.oneof(
+  { weight: 4, arbitrary: trap },
+  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 20 }) },
+  { weight: 1, arbitrary: fc.uint8Array({ minLength: 250, maxLength: 260 }) },
+);
+
+function keyOf(names: Names): string {
+  return JSON.stringify(names.map((name) => [...name]));
+}
+
+/** Whatever is found has the names that were looked for, and is the same object as before while that is remembered. */
+function assertNeverMixed(topics: Topics, all: readonly Names[]): void {
+  const seen = new Map<Topic, string>();
+  for (const names of all) {
+    const topic = find(topics, names);
+    const channel = decodeName(names.at(-1)!);
+    const pattern = names.length === 2 ? decodeName(names[0]) : undefined;
+    assertEquals([topic.channel, topic.pattern], [channel, pattern]);
+    const key = keyOf(names);
+    assertEquals(seen.get(topic) ?? key, key);
+    seen.set(topic, key);
+  }
+}
+
+test("names are never mixed up, however alike they are", () => {
+  fc.assert(
+    fc.property(fc.array(anyName, { maxLength: 40, size: "max" }), (all) => {
+      assertNeverMixed(newTopics(), [...all, ...all].map((name): Names => [name]));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a pattern and a channel are never mixed up with others that look the same in a row", () => {
+  const pairs = fc.array(fc.tuple(anyName, anyName), { maxLength: 20, size: "max" });
+  fc.assert(
+    fc.property(pairs, (all) => assertNeverMixed(newTopics("pattern"), [...all, ...all])),
+    { numRuns: 300 },
+  );
+});
+
+/** Two ways to cut the same bytes into a pattern and a channel: what is between them moves to either side. */
+const twins = fc.tuple(trap, trap, trap).map(([left, middle, right]): [Names, Names] => {
+  const join = (a: Uint8Array, b: Uint8Array) => concat([a, encoder.encode(`\r\n$${b.length}\r\n`), b]);
+  return [[left, join(middle, right)], [
+    join(left, join(middle, right)).slice(0, -right.length - header(right)),
+    right,
+  ]];
+});
+
+function header({ length }: Uint8Array): number {
+  return `\r\n$${length}\r\n`.length;
+}
+
+test("two pairs of a pattern and a channel whose bytes on the wire are the same are still two", () => {
+  const [one, other] = [names("a", "b\r\n$1\r\nc"), names("a\r\n$8\r\nb", "c")];
+  const topics = newTopics("pattern");
+  assertEquals([find(topics, one), find(topics, other)].map(({ pattern, channel }) => [pattern, channel]), [
+    ["a", "b\r\n$1\r\nc"],
+    ["a\r\n$8\r\nb", "c"],
+  ]);
+  fc.assert(fc.property(fc.array(twins, { minLength: 1, maxLength: 5 }), (all) => {
+    assertNeverMixed(newTopics("pattern"), [...all, ...all].flat());
+  }));
+});
+
+test("300,000 names of the same length, of which some must have the same hash, are not mixed up", () => {
+  const dice = new Dice(7);
+  const [count, size] = [300_000, 8 + "\r\n$".length];
+  const bytes = Uint8Array.from({ length: count * size }, (_, i) => {
+    return i % size < 8 ? Math.floor(dice.next() * 128) : "\r\n$".charCodeAt(i % size - 8);
+  });
+  const view = new DataView(bytes.buffer);
+  const topics = newTopics("channel", count / 2);
+  const bounds = (i: number) => ({ patternFrom: 0, patternTo: 0, channelFrom: i * size, channelTo: i * size + 8 });
+  const found = Array.from({ length: count }, (_, i) => topics.find(bytes, view, bounds(i)));
+  const text = new TextDecoder().decode(bytes);
+  const mixed = found.filter(({ channel }, i) => channel !== text.slice(i * size, i * size + 8));
+  const forgotten = found.filter((topic, i) => topics.find(bytes, view, bounds(i)) !== topic);
+  assertEquals([mixed.length, forgotten.length], [0, 0]);
+});
+
+test("names of up to 256 bytes are remembered, longer ones are found and forgotten", () => {
+  for (const [length, remembered] of [[255, true], [256, true], [257, false], [5_000, false]] as const) {
+    const topics = newTopics();
+    const name = "é".repeat(length >> 1) + "x".repeat(length & 1);
+    const topic = find(topics, names(name));
+    assertEquals([topic.channel, find(topics, names(name)) === topic], [name, remembered]);
+  }
+  // For a pattern, what stands between the names counts.
+  const topics = newTopics("pattern");
+  const key = (length: number) => names("p".repeat(100), "c".repeat(length - 100 - "\r\n$149\r\n".length));
+  for (const [length, remembered] of [[256, true], [257, false]] as const) {
+    const topic = find(topics, key(length));
+    assertEquals([topic.pattern?.length, find(topics, key(length)) === topic], [100, remembered]);
+  }
+});
+
+/** Looks for so many different names; how many of them, from the last one on, are remembered. */
+function remembered(topics: Topics, count: number): number {
+  const found = Array.from({ length: count }, (_, i) => find(topics, names(`channel:${i}`)));
+  let hits = 0;
+  while (hits < count && find(topics, names(`channel:${count - 1 - hits}`)) === found[count - 1 - hits]) hits++;
+  return hits;
+}
+
+for (const [subscriptions, most] of [[0, 4_096], [2_048, 4_096], [2_049, 4_098], [6_000, 12_000]] as const) {
+  test(`with ${subscriptions} subscriptions ${most} names are remembered, and never more`, () => {
+    for (const count of [1, 1_000, most - 1, most]) {
+      assertEquals(remembered(newTopics("channel", subscriptions), count), count);
+    }
+    for (const count of [most + 1, most + 100, 2 * most, 2 * most + 1, 3 * most + 7]) {
+      const left = remembered(newTopics("channel", subscriptions), count);
+      assert(left > 0 && left <= most, `${left} of ${count}`);
+    }
+  });
+}
+
+test("what was forgotten is remembered anew", () => {
+  const topics = newTopics();
+  assertEquals(remembered(topics, 4_097), 1);
+  for (let round = 0; round < 3; round++) {
+    const first = find(topics, names("channel:0"));
+    assertStrictEquals(find(topics, names("channel:0")), first);
+    assertEquals(remembered(topics, 4_000), 4_000);
+  }
+});
+
+test("fewer subscriptions make it forget with the next new name, not with one that it knows", () => {
+  let subscriptions = 5_000;
+  const topics = new Topics("channel", () => subscriptions);
+  assertEquals(remembered(topics, 10_000), 10_000);
+  const topic = find(topics, names("channel:0"));
+  subscriptions = 10;
+  assertStrictEquals(find(topics, names("channel:0")), topic);
+  find(topics, names("new"));
+  assert(find(topics, names("channel:0")) !== topic);
+});

@@ -12,25 +12,36 @@ import { TestBroker } from "../../src/testing/mod.ts";
 /** After so many bytes the reader waits for a turn of the event loop, so that consumers have theirs. */
 const TURN_BYTES = 64 * 1024;
 
+/** What is to be read. */
+export interface Food {
+  readonly bytes: Uint8Array;
+  /** In what pieces it comes; smaller ones where the reader has less room, as of a socket. */
+  readonly pieceBytes: number;
+  /** Asked at the end: is it to come again? @default {() => false} */
+  readonly again?: () => boolean;
+}
+
 /** The connection, and what it feeds. */
 export class Feed implements AsyncDisposable {
   readonly dial: Dial;
   readonly #broker = new TestBroker();
   readonly #started: Promise<void>;
   #start!: () => void;
-  #pieces: Iterator<Uint8Array> | undefined;
+  #food: Food | undefined;
+  /** How much of it has come. */
+  #at = 0;
   /** Bytes since the last turn. */
-  #bytes = 0;
+  #since = 0;
 
   constructor() {
     this.#started = new Promise((resolve) => this.#start = resolve);
     this.dial = async (endpoint, options) => {
       const answers = await this.#broker.dial(endpoint, options);
       let answer: Promise<Uint8Array | undefined> | undefined;
-      const read = async () => {
+      const read = async (room?: Uint8Array<ArrayBuffer>) => {
         answer ??= answers.read();
-        if (this.#pieces === undefined) await Promise.race([answer, this.#started]);
-        const piece = await this.#next();
+        if (this.#food === undefined) await Promise.race([answer, this.#started]);
+        const piece = await this.#next(room);
         if (piece !== undefined) return piece;
         const bytes = await answer;
         answer = undefined;
@@ -40,32 +51,36 @@ export class Feed implements AsyncDisposable {
     };
   }
 
-  /** From now on these are what is read; after them come the answers of the broker again. */
-  feed(pieces: Iterable<Uint8Array>): void {
-    this.#pieces = pieces[Symbol.iterator]();
+  /** From now on this is what is read; after it come the answers of the broker again. */
+  feed(food: Food): void {
+    this.#food = food;
+    this.#at = 0;
     this.#start();
   }
 
-  async #next(): Promise<Uint8Array | undefined> {
-    if (this.#pieces === undefined) return undefined;
-    if (this.#bytes >= TURN_BYTES) {
-      this.#bytes = 0;
+  async #next(room: Uint8Array<ArrayBuffer> | undefined): Promise<Uint8Array | undefined> {
+    if (this.#since >= TURN_BYTES) {
+      this.#since = 0;
       await new Promise((resolve) => void setImmediate(resolve));
     }
-    const { value, done } = this.#pieces.next();
-    if (done) return undefined;
-    this.#bytes += value.length;
-    return value;
+    if (this.#food === undefined) return undefined;
+    const { bytes, pieceBytes, again } = this.#food;
+    if (this.#at === bytes.length) {
+      this.#at = 0;
+      if (again?.() !== true) this.#food = undefined;
+      return await this.#next(room);
+    }
+    const piece = bytes.subarray(this.#at, this.#at + Math.min(pieceBytes, room?.length ?? pieceBytes));
+    this.#at += piece.length;
+    this.#since += piece.length;
+    if (room === undefined) return piece.slice();
+    room.set(piece);
+    return room.subarray(0, piece.length);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#broker.close();
   }
-}
-
-/** `bytes` in pieces of `size`; the last one may be shorter. */
-export function* pieces(bytes: Uint8Array, size: number): Iterable<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
 /** `bytes`, so many times. */

@@ -7,7 +7,7 @@ import fs from "node:fs";
 import process from "node:process";
 import { Client } from "../../mod.ts";
 import { channelNames, cycle, fold } from "../frames.ts";
-import { Feed, pieces, repeated } from "./growth_feed.ts";
+import { Feed, repeated } from "./growth_feed.ts";
 
 /** What the program is told, as its one argument, in JSON. */
 export interface OrderTask {
@@ -61,11 +61,6 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return repeated(bytes, Math.max(1, Math.round(CYCLE_BYTES / bytes.length)));
 }
 
-/** Over and over, until the measurement is done. */
-function* endless(bytes: Uint8Array): Iterable<Uint8Array> {
-  while (outcome === 0) yield* pieces(bytes, PIECE);
-}
-
 /** The checksum of the first `count` messages, out of the frames themselves. */
 function expected(parts: readonly Uint8Array[], count: number): number {
   const decoder = new TextDecoder();
@@ -86,7 +81,7 @@ let [count, checksum, from, before, outcome] = [0, 0, 0, 0, 0];
 await using feed = new Feed();
 const redis = new Client({ dial: feed.dial, protocol: 3 });
 const pubsub = await redis.subscribe(channelNames(channels));
-feed.feed(endless(joined(parts)));
+feed.feed({ bytes: joined(parts), pieceBytes: PIECE, again: () => outcome === 0 });
 const started = performance.now();
 for await (const { channel, payload, gap } of pubsub) {
   if (gap !== undefined) throw new Error(`Messages were lost: ${gap.dropped}`);

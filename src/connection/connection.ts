@@ -34,7 +34,7 @@ export class Connection {
   #end!: (cause: RedisError) => void;
   #state: "open" | "ended" = "open";
   #writing: "idle" | "scheduled" | "busy" = "idle";
-  /** What the pump waits for while it must not read. */
+  /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
   #timer: { readonly at: number; readonly cancel: () => void } | undefined;
 
@@ -48,8 +48,8 @@ export class Connection {
 
   /** Sends the handshake and reads on until the end. */
   start(): void {
-    this.#pump();
-    this.#touch();
+    // In RESP2 with nothing to introduce, the handshake is over before a byte has come.
+    this.#advance();
   }
 
   /** What the server has confirmed here; undefined on a connection for commands. */
@@ -124,31 +124,32 @@ export class Connection {
     this.#end(cause);
   }
 
-  async #pump(): Promise<void> {
+  /**
+   * Hands out what the bytes mean, and reads on; while the gate is shut it waits. It is no loop that awaits, since that
+   * would keep the last chunk alive until the next one comes.
+   */
+  #advance = (): void => {
     try {
-      // In RESP2 with nothing to introduce, the handshake is over before a byte has come.
-      await this.#dispatch();
-      while (this.#state === "open") {
-        const chunk = await this.#transport.read(this.#session.room());
-        if (chunk === undefined) throw this.#closed("the server closed it");
-        this.#session.receive(chunk, this.#options.clock.now());
-        const halted = this.#dispatch();
-        if (halted !== undefined) await halted;
-        this.#touch();
+      for (let event; this.#state === "open" && (event = this.#session.next()) !== undefined;) {
+        this.#options.onEvent(event);
+        if (this.#gate !== undefined) return void this.#gate.opened.then(this.#advance);
       }
+      if (this.#state === "ended") return;
+      this.#touch();
+      this.#transport.read(this.#session.room()).then(this.#receive, this.#fail);
     } catch (error) {
-      this.abort(this.#toRedisError(error));
+      this.#fail(error);
     }
-  }
+  };
 
-  /** Hands out what the bytes mean; a promise only while the gate is shut, so that one read is one turn. */
-  #dispatch(): Promise<void> | undefined {
-    for (let event; this.#state === "open" && (event = this.#session.next()) !== undefined;) {
-      this.#options.onEvent(event);
-      if (this.#gate !== undefined) return this.#gate.opened.then(() => this.#dispatch());
-    }
-    return undefined;
-  }
+  #receive = (chunk: Uint8Array | undefined): void => {
+    if (this.#state === "ended") return;
+    if (chunk === undefined) return this.#fail(this.#closed("the server closed it"));
+    this.#session.receive(chunk, this.#options.clock.now());
+    this.#advance();
+  };
+
+  #fail = (error: unknown): void => this.abort(this.#toRedisError(error));
 
   /** After anything that may have made output, or moved the deadline. */
   #touch(): void {
@@ -171,7 +172,7 @@ export class Connection {
       this.#session.tick(this.#options.clock.now());
       this.#touch();
     } catch (error) {
-      this.abort(this.#toRedisError(error));
+      this.#fail(error);
     }
   }
 
@@ -181,7 +182,7 @@ export class Connection {
       for (let bytes; (bytes = this.#session.output()) !== undefined;) await this.#transport.write(bytes);
       this.#writing = "idle";
     } catch (error) {
-      this.abort(this.#toRedisError(error));
+      this.#fail(error);
     }
   }
 

@@ -150,7 +150,7 @@ export class Session {
       const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
       if (found === "messages") continue;
       const reply = found === "a part of one" ? undefined : this.#reader.next();
-      if (reply === undefined) return undefined;
+      if (reply === undefined) return run.clear();
       this.#take(reply);
     }
   }

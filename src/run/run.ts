@@ -7,6 +7,8 @@
 import { decodeText } from "../codec.ts";
 import type { Topic } from "./topics.ts";
 
+const EMPTY = new Uint8Array(0);
+
 /** A run has at most so many messages. */
 export const MOST_MESSAGES = 256;
 
@@ -39,7 +41,7 @@ export class Run {
   #topics: Topic[] = [];
   #from = new Int32Array(MOST_MESSAGES);
   #to = new Int32Array(MOST_MESSAGES);
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = EMPTY;
   /** The most bytes that the run may span, by the shortest payload so far. */
   #span = LONGEST_SPAN_BYTES;
   /** `whole`: `#text` has one character for each byte from the first payload to the last. `apart`: it has not. */
@@ -58,7 +60,14 @@ export class Run {
     this.#bytes = bytes;
     this.#span = LONGEST_SPAN_BYTES;
     this.#decoded = "not yet";
+    this.#text = "";
     this.#copy = undefined;
+  }
+
+  /** Lets go of what it held; gives nothing. */
+  clear(): undefined {
+    this.begin(EMPTY);
+    return undefined;
   }
 
   /** Adds the message whose payload is `bytes[from]` to `bytes[to - 1]`; false where the run would become too long. */

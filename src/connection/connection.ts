@@ -145,7 +145,12 @@ export class Connection {
   #receive = (chunk: Uint8Array | undefined): void => {
     if (this.#state === "ended") return;
     if (chunk === undefined) return this.#fail(this.#closed("the server closed it"));
-    this.#session.receive(chunk, this.#options.clock.now());
+    try {
+      this.#session.receive(chunk, this.#options.clock.now());
+    } catch (error) {
+      // A transport that a user has brought gave something else than bytes.
+      return this.#fail(error);
+    }
     this.#advance();
   };
 

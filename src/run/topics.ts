@@ -74,7 +74,7 @@ export class Topics {
   #words = new Int32Array(FIRST_WORDS);
   #used = 0;
   /** What was found last. */
-  #last = new Topic("channel", "", undefined);
+  #last = nothing();
   /** What was looked up last. */
   #hash = 0;
   #lengths = 0;
@@ -91,13 +91,12 @@ export class Topics {
     const end = bounds.channelTo;
     if (end - from > LONGEST) return this.#decode(bytes, bounds);
     const lengths = (end - from) * (LONGEST + 1) + end - bounds.channelFrom;
-    const last = this.#last;
-    const guess = last.next;
+    const guess = this.#last.next;
     if (guess !== undefined && guess.lengths === lengths && this.#isAt(guess.at, view, from, end)) {
       return this.#last = guess;
     }
     const topic = this.#lookUp(lengths, view, from, end) ?? this.#add(this.#decode(bytes, bounds), view, from);
-    last.next = topic;
+    this.#last.next = topic;
     return this.#last = topic;
   }
 
@@ -127,7 +126,9 @@ export class Topics {
   /** Adds what was looked up last, and not found. */
   #add(topic: Topic, view: DataView, from: number): Topic {
     if (this.#size >= ALWAYS && this.#size >= 2 * this.#subscriptions()) {
-      // What is forgotten leads nowhere any more: only `#last` could be asked what comes after it.
+      // Whoever keeps one of them should not keep those that came after it.
+      for (const forgotten of this.#slots) if (forgotten !== undefined) forgotten.next = undefined;
+      this.#last = nothing();
       this.#slots = new Array(FIRST_SLOTS);
       this.#size = 0;
       this.#words = new Int32Array(FIRST_WORDS);
@@ -166,4 +167,9 @@ export class Topics {
     words.set(this.#words);
     this.#words = words;
   }
+}
+
+/** What stands before the first topic. */
+function nothing(): Topic {
+  return new Topic("channel", "", undefined);
 }

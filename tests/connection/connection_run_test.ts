@@ -45,7 +45,7 @@ test("a pause in the middle of a run keeps the rest, and what comes after it, fo
   });
   const { bench, took } = greedy;
   await greedy.start();
-  bench.server.send(...ALL.map(message), push("invalidate", "x"), message("6"), message("7"));
+  bench.server.sendTogether(...ALL.map(message), push("invalidate", "x"), message("6"), message("7"));
   await settle();
   assertEquals(took, ["1", "2"]);
   for (const expected of [["3", "4"], ["5", "unknown-push", "6"], ["7"], []]) {
@@ -63,7 +63,7 @@ test("a pause that ends within the same message halts nothing", async () => {
     connection.resume();
   });
   await greedy.start();
-  greedy.bench.server.send(...ALL.map(message));
+  greedy.bench.server.sendTogether(...ALL.map(message));
   await settle();
   assertEquals(greedy.took, ALL);
 });
@@ -76,7 +76,7 @@ test("a pause, an end of it and another pause within one message hold back the r
   });
   const { bench, took } = greedy;
   await greedy.start();
-  bench.server.send(...ALL.map(message), push("invalidate", "x"));
+  bench.server.sendTogether(...ALL.map(message), push("invalidate", "x"));
   for (let i = 1; i <= ALL.length; i++) {
     await settle();
     assertEquals(took, ALL.slice(0, i));
@@ -95,7 +95,7 @@ test("an abort in the middle of a run hands out nothing more, whoever asks", asy
     });
     const { bench, took } = greedy;
     await greedy.start();
-    bench.server.send(...ALL.map(message), push("invalidate", "x"));
+    bench.server.sendTogether(...ALL.map(message), push("invalidate", "x"));
     await settle();
     bench.connection.resume();
     await settle();
@@ -108,7 +108,7 @@ test("an abort while the rest of a run waits hands out nothing more", async () =
   const greedy = new Greedy((_, connection) => connection.pause());
   const { bench, took } = greedy;
   await greedy.start();
-  bench.server.send(...ALL.map(message));
+  bench.server.sendTogether(...ALL.map(message));
   await settle();
   bench.connection.abort(new ConnectionError("Enough"));
   bench.connection.resume();
@@ -121,7 +121,7 @@ test("to quit in the middle of a run that is halted hands out the rest first", a
   const greedy = new Greedy((payload, connection) => payload === "2" ? connection.pause() : undefined);
   const { bench, took } = greedy;
   await greedy.start();
-  bench.server.send(...ALL.map(message));
+  bench.server.sendTogether(...ALL.map(message));
   await settle();
   assertEquals(took, ["1", "2"]);
   await bench.connection.quit(1_000);
@@ -132,7 +132,7 @@ test("what the room is filled with while the rest of a run waits does not reach 
   const greedy = new Greedy((_, connection) => connection.pause());
   const { bench, took } = greedy;
   await greedy.start();
-  bench.server.send(...ALL.map(message));
+  bench.server.sendTogether(...ALL.map(message));
   await settle();
   // It waits in the transport: nobody reads.
   bench.server.send(...["6", "7", "8"].map(message));
@@ -143,14 +143,78 @@ test("what the room is filled with while the rest of a run waits does not reach 
   assertEquals(took, [...ALL, "6", "7", "8"]);
 });
 
+test("it reads into the room of its session, and hands out the messages where they were read to", async () => {
+  const memories: unknown[] = [];
+  let room: Uint8Array | undefined;
+  const bench = new Bench({
+    wrap: (transport) => ({
+      read: (given) => transport.read(room = given),
+      write: (bytes) => transport.write(bytes),
+      close: () => transport.close(),
+    }),
+    listener: (event) => {
+      if (event.type === "messages") memories.push(event.view(0).buffer, takeOne(event).channel);
+    },
+  });
+  await bench.start("a");
+  const { buffer } = room!;
+  bench.server.send(message("1"));
+  await settle();
+  assertEquals([memories[0] === buffer, memories[1]], [true, "a"]);
+});
+
+test("after its end nobody reads, and what a read brings that was under way is not heard", async () => {
+  for (const where of ["in a run", "while it reads", "while it is paused"] as const) {
+    let reads = 0;
+    let bring = (_chunk: Uint8Array) => {};
+    const greedy = new Greedy((_, connection) => {
+      if (where === "in a run") connection.abort(new ConnectionError("Enough"));
+      if (where === "while it is paused") connection.pause();
+    }, {
+      wrap: (transport) => ({
+        read: (room) => {
+          reads++;
+          // Like a socket that has been read when it is closed.
+          return Promise.race([transport.read(room), new Promise<Uint8Array>((resolve) => bring = resolve)]);
+        },
+        write: (bytes) => transport.write(bytes),
+        close: () => {},
+      }),
+    });
+    const { bench, took } = greedy;
+    await greedy.start();
+    if (where !== "while it reads") bench.server.sendTogether(...ALL.map(message));
+    await settle();
+    const before = reads;
+    const heard = bench.connection.lastHeard;
+    bench.connection.abort(new ConnectionError("Enough"));
+    await bench.clock.advance(100);
+    bring(new TextEncoder().encode(":1\r\n"));
+    await settle();
+    assertEquals([reads, bench.connection.lastHeard, took.slice(1)], [before, heard, []], where);
+  }
+});
+
 test("a connection for commands that is sent messages passes over them, and goes on", async () => {
   const bench = new Bench({
     role: "commands",
     answer: ([verb]) => verb === "GET" ? [message("1"), item("v")] : undefined,
   });
   await bench.start();
-  bench.server.send(message("0"), message("0"));
+  bench.server.sendTogether(message("0"), message("0"));
   bench.connection.command("GET", new TextEncoder().encode("*2\r\n$3\r\nGET\r\n$1\r\nx\r\n"));
   await settle();
   assertEquals([bench.heard.at(-1), bench.cause], ["reply 1 bulk-string", undefined]);
+});
+
+test("a transport that brings something that is no chunk ends it, and nothing is left unhandled", async () => {
+  const bench = new Bench({
+    wrap: (transport) => ({
+      read: () => Promise.resolve("+OK\r\n" as unknown as Uint8Array),
+      write: (bytes) => transport.write(bytes),
+      close: () => transport.close(),
+    }),
+  });
+  await bench.start();
+  bench.assertEnded("Lost the connection to localhost:6379: the transport failed");
 });

@@ -4,6 +4,8 @@ import { decodeName } from "../../src/name.ts";
 import { type Topic, Topics } from "../../src/run/topics.ts";
 import { concat } from "../../src/resp/writer.ts";
 import { Dice } from "../support/dice.ts";
+import { collect, held } from "../support/garbage.ts";
+import { testUnless } from "../support/skip.ts";
 import { test } from "../support/test.ts";
 
 /** A pattern, where there is one, and a channel. */
@@ -231,4 +233,30 @@ test("fewer subscriptions make it forget with the next new name, not with one th
   assertStrictEquals(find(topics, names("channel:0")), topic);
   find(topics, names("new"));
   assert(find(topics, names("channel:0")) !== topic);
+});
+
+const CANNOT = collect === undefined ? "the garbage collector cannot be asked to run" : undefined;
+
+testUnless(CANNOT, "whoever keeps a topic keeps no other one that is forgotten", async () => {
+  const topics = newTopics();
+  const first = find(topics, names("channel:0"));
+  const forgotten: WeakRef<Topic>[] = [];
+  for (let i = 1; i < 5 * 4_096; i++) {
+    const topic = find(topics, names(`channel:${i}`));
+    if (i < 4 * 4_096) forgotten.push(new WeakRef(topic));
+  }
+  await held();
+  assertEquals([first.channel, forgotten.filter((topic) => topic.deref() !== undefined).length], ["channel:0", 0]);
+});
+
+testUnless(CANNOT, "what is forgotten takes no memory", async () => {
+  const topics = newTopics();
+  const lookUp = (from: number, to: number) => {
+    for (let i = from; i < to; i++) find(topics, names(String(i).padStart(200, "channel ")));
+  };
+  lookUp(0, 5_000);
+  const before = await held();
+  lookUp(5_000, 60_000);
+  const more = await held() - before;
+  assert(find(topics, names("x")).channel === "x" && more < 4 * 1_024 * 1_024, `${more} bytes more`);
 });

@@ -1,6 +1,7 @@
 import { ConnectionError } from "../../src/errors.ts";
 import type { Endpoint } from "../../src/endpoint.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import { concat } from "../../src/resp/writer.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import type { Dial, Transport } from "../../src/transport/transport.ts";
 import { type ModelOptions, ModelPeer } from "./model_server.ts";
@@ -34,6 +35,11 @@ export class ModelConnection {
 
   send(...replies: Reply[]): void {
     for (const reply of replies) this.#write(this.peer.encode(reply));
+  }
+
+  /** Sends them in one write, so that one read brings them all. */
+  sendTogether(...replies: Reply[]): void {
+    this.#write(concat(replies.map((reply) => this.peer.encode(reply))));
   }
 
   close(): void {

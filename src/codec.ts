@@ -15,7 +15,10 @@
  * ```
  */
 export interface Codec<T> {
-  /** Decodes one payload. What it throws becomes the cause of a `DecodeError`. The bytes are the codec's own to keep, though their buffer may have others. */
+  /**
+   * Decodes one payload. What it throws becomes the cause of a `DecodeError`. The bytes may be kept, but not written to:
+   * their buffer may hold other payloads, and other codecs may read them.
+   */
   decode(bytes: Uint8Array): T;
 }
 

@@ -55,10 +55,10 @@ const CODECS: readonly (readonly [name: string, codec: Codec<unknown>, isKept: (
   ["a codec of one's own", { decode: (payload) => payload }, (payload) => (payload as Uint8Array)[0] === 0x4b],
 ];
 const FILLERS: readonly (readonly [what: string, fillers: readonly string[], mib: number])[] = [
-  ["16 bytes", ["f".repeat(16)], 20],
-  ["1 KiB", ["f".repeat(KIB)], 80],
-  ["all sizes", ["", "f", "f".repeat(50), "f".repeat(200), "f".repeat(3_000), "f".repeat(20_000)], 60],
-  ["16 bytes that are not ASCII", ["ä".repeat(8)], 20],
+  ["16 bytes", ["f".repeat(16)], 12],
+  ["1 KiB", ["f".repeat(KIB)], 40],
+  ["all sizes", ["", "f", "f".repeat(50), "f".repeat(200), "f".repeat(3_000), "f".repeat(20_000)], 40],
+  ["16 bytes that are not ASCII", ["ä".repeat(8)], 12],
 ];
 
 for (const [name, codec, isKept] of CODECS) {

@@ -140,7 +140,7 @@ test("large payloads are the same, at any boundaries", () => {
     fc.property(wire(payload), pieces, protocols, (wire, pieces, protocol) => {
       assertSame(wire, over(wire, pieces), { protocol });
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 

@@ -1,14 +1,14 @@
 /**
  * One connection and many local streams on one channel, all of them read by `for await`: how many messages a second they
- * take together, and how long it takes to make them and to leave them. In one process, over the memory of a
- * `TestBroker`: a message that was published once is delivered as often as there are streams, so that the broker's part
- * is nothing, which the outcome shows. The floor is the same loops over the least queue that can wake them.
+ * take together, and how long it takes to make them and to leave them. The messages come out of memory: each is delivered
+ * as often as there are streams, so that to make it is nothing, which the outcome shows. The floor is the same loops over
+ * the least queue that can wake them.
  */
 
 import fs from "node:fs";
 import process from "node:process";
 import { Client, type Codec, text } from "../../mod.ts";
-import { TestBroker } from "../../src/testing/mod.ts";
+import { Feed } from "./growth_feed.ts";
 
 /** What the program is told, as its one argument, in JSON. */
 export interface FanoutTask {
@@ -29,7 +29,7 @@ export interface FanoutOutcome {
   readonly perSecond: readonly number[];
   /** The same of the floor. */
   readonly floorPerSecond: readonly number[];
-  /** Messages a second that the broker publishes to one reader, by one: what it could do at most. */
+  /** Messages a second to one reader alone, some at a time: as many as can be fed at least. */
   readonly sourcePerSecond: number;
   /** Messages that were published while there were many streams, and how often a payload was decoded meanwhile. */
   readonly published: number;
@@ -74,24 +74,28 @@ function fold(checksum: number, payload: string): number {
   return (Math.imul(checksum, 31) + Number(payload)) | 0;
 }
 
+function frame(payload: string): string {
+  return `>3\r\n$7\r\nmessage\r\n$${CHANNEL.length}\r\n${CHANNEL}\r\n$${payload.length}\r\n${payload}\r\n`;
+}
+
 /** Whoever publishes, and what every reader must have seen. */
 class Source {
   published = 0;
   checksum = 0;
-  readonly #publish: (payload: string) => void;
+  readonly #publish: (payloads: readonly string[]) => void;
 
-  constructor(publish: (payload: string) => void) {
+  constructor(publish: (payloads: readonly string[]) => void) {
     this.#publish = publish;
   }
 
-  next(): void {
-    const payload = String(this.published++);
-    this.checksum = fold(this.checksum, payload);
-    this.#publish(payload);
+  next(burst: number): void {
+    const payloads = Array.from({ length: burst }, () => String(this.published++));
+    for (const payload of payloads) this.checksum = fold(this.checksum, payload);
+    this.#publish(payloads);
   }
 
   end(): void {
-    this.#publish(END);
+    this.#publish([END]);
   }
 }
 
@@ -101,7 +105,7 @@ async function rate(burst: number, readers: number, source: Source, progress: Pr
     const [from, before] = [performance.now(), progress.deliveries];
     do {
       const read = progress.after(burst * readers);
-      for (let i = 0; i < burst; i++) source.next();
+      source.next(burst);
       await read;
     } while (performance.now() - from < ms);
     return (progress.deliveries - before) / (performance.now() - from) * 1e3;
@@ -128,9 +132,13 @@ async function leave(loops: readonly Promise<number>[], source: Source): Promise
 }
 
 async function ours(): Promise<Omit<FanoutOutcome, "floorPerSecond">> {
-  await using broker = new TestBroker();
-  await using redis = new Client({ dial: broker.dial });
-  const source = () => new Source((payload) => void broker.publish(CHANNEL, payload));
+  await using feed = new Feed();
+  await using redis = new Client({ dial: feed.dial, protocol: 3 });
+  const source = () =>
+    new Source((payloads) => {
+      const bytes = new TextEncoder().encode(payloads.map(frame).join(""));
+      feed.feed({ bytes, pieceBytes: bytes.length });
+    });
 
   const alone = new Progress();
   const single = source();
@@ -155,7 +163,7 @@ async function ours(): Promise<Omit<FanoutOutcome, "floorPerSecond">> {
   );
   await pubsub.synced();
   const first = progress.after(streams);
-  all.next();
+  all.next(1);
   await first;
   const makeMs = performance.now() - from;
   const perSecond = await rates(streams, all, progress);
@@ -191,9 +199,11 @@ class Least implements AsyncIterableIterator<{ payload: string }> {
 
 async function floor(): Promise<number[]> {
   const queues = Array.from({ length: streams }, () => new Least());
-  const source = new Source((payload) => {
-    const message = { payload };
-    for (const queue of queues) queue.put(message);
+  const source = new Source((payloads) => {
+    for (const payload of payloads) {
+      const message = { payload };
+      for (const queue of queues) queue.put(message);
+    }
   });
   const progress = new Progress();
   const loops = queues.map((queue) => read(queue, progress));

@@ -25,27 +25,28 @@ export interface Food {
 export class Feed implements AsyncDisposable {
   readonly dial: Dial;
   readonly #broker = new TestBroker();
-  readonly #started: Promise<void>;
-  #start!: () => void;
   #food: Food | undefined;
+  /** Told when there is food. */
+  #hungry: { readonly fed: Promise<void>; readonly tell: () => void } | undefined;
   /** How much of it has come. */
   #at = 0;
   /** Bytes since the last turn. */
   #since = 0;
 
   constructor() {
-    this.#started = new Promise((resolve) => this.#start = resolve);
     this.dial = async (endpoint, options) => {
       const answers = await this.#broker.dial(endpoint, options);
-      let answer: Promise<Uint8Array | undefined> | undefined;
+      let answer: Promise<{ readonly bytes: Uint8Array | undefined }> | undefined;
       const read = async (room?: Uint8Array<ArrayBuffer>) => {
-        answer ??= answers.read();
-        if (this.#food === undefined) await Promise.race([answer, this.#started]);
-        const piece = await this.#next(room);
-        if (piece !== undefined) return piece;
-        const bytes = await answer;
-        answer = undefined;
-        return bytes;
+        for (;;) {
+          const piece = await this.#next(room);
+          if (piece !== undefined) return piece;
+          answer ??= answers.read().then((bytes) => ({ bytes }));
+          const said = await Promise.race([answer, this.#fed()]);
+          if (said === undefined) continue;
+          answer = undefined;
+          return said.bytes;
+        }
       };
       return { read, write: (bytes) => answers.write(bytes), close: () => answers.close() };
     };
@@ -55,7 +56,17 @@ export class Feed implements AsyncDisposable {
   feed(food: Food): void {
     this.#food = food;
     this.#at = 0;
-    this.#start();
+    this.#hungry?.tell();
+    this.#hungry = undefined;
+  }
+
+  #fed(): Promise<void> {
+    if (this.#hungry === undefined) {
+      let tell = () => {};
+      const fed = new Promise<void>((resolve) => tell = resolve);
+      this.#hungry = { fed, tell };
+    }
+    return this.#hungry.fed;
   }
 
   async #next(room: Uint8Array<ArrayBuffer> | undefined): Promise<Uint8Array | undefined> {

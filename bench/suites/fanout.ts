@@ -64,9 +64,9 @@ function render({ streams, bursts, runtimes }: FanoutOutcome): string {
   const head = (label: string) => [label, ...runtimes.map(({ runtime }) => runtime)];
   return [
     `${whole(streams)} local streams on one channel, each read by a \`for await\` of its own; the next messages are ` +
-    "published when all have read the last ones. The source is a `TestBroker` in the same process, over memory: it " +
-    `publishes one message for ${whole(streams)} deliveries, and could publish far more than that. The floor is the ` +
-    "same loops over the least queue that can wake them.",
+    "published when all have read the last ones. They come out of memory, in one read, in the same process: one message " +
+    `for ${whole(streams)} deliveries, and far more could come than that. The floor is the same loops over the least ` +
+    "queue that can wake them.",
     table([
       head("thousand deliveries a second"),
       ...bursts.flatMap((burst, index) => {

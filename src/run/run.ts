@@ -17,8 +17,8 @@ export const MOST_MESSAGES = 256;
  *
  * Its payloads are decoded in one go and cut apart, since a call of the decoder costs 100 ns however short the text, and
  * a cut 8 ns. A piece of a string, as a piece of a buffer, keeps the whole of it: so this is the most that somebody who
- * keeps one payload can hold. With 16 bytes of payload twice the span would spare another nanosecond a message; with
- * 1 KiB, decoding eight at a time takes half the time.
+ * keeps one payload can hold. With 1 KiB of payload, to decode eight at a
+ * time instead of one halved the processor time of a message on Deno and Node (0.44 to 0.24 µs in memory).
  */
 export const SPAN_BYTES = 2048;
 /** See {@linkcode SPAN_BYTES}. */

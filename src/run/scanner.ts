@@ -12,8 +12,9 @@
  * 4. What a header says is compared in words of four bytes: first with the message before it, since most follow one on
  *    the same channel, then with the beginnings that the table of kinds allows, then with the names that are known.
  *
- * What each trick gained, with 16 bytes of payload, in nanoseconds a message: words instead of bytes 12, the message before
- * 15, names by their bytes (topics.ts) 230, positions instead of replies 140, texts cut from a run (run.ts) 90.
+ * Measured: a header of 38 bytes is compared in 9 to 12 ns by words, and in 23 to 40 byte by byte (V8 and JavaScriptCore);
+ * run.ts and topics.ts say what theirs gain. With all of it a message of 16 bytes takes 0.12 µs of processor time with
+ * `for await` on Deno, where one after the other by the short way for whole replies took 0.31 (`deno task bench`).
  *
  * @module
  */

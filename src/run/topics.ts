@@ -63,7 +63,7 @@ const FIRST_WORDS = 256;
  * 4. It forgets all when it holds twice as many as there are subscriptions, and more than a few thousand: the names that
  *    match a pattern never end.
  *
- * With 1,000 channels, to find a topic takes 15 ns when the guess is right and 40 otherwise; to decode a name takes 250.
+ * With 1,000 channels a guess that is right saves 20 to 30 ns a message. A call of the decoder for a name takes 100.
  */
 export class Topics {
   readonly #kind: Kind;

@@ -43,9 +43,12 @@ export class Feed implements AsyncDisposable {
           if (piece !== undefined) return piece;
           answer ??= answers.read().then((bytes) => ({ bytes }));
           const said = await Promise.race([answer, this.#fed()]);
-          if (said === undefined) continue;
-          answer = undefined;
-          return said.bytes;
+          if (said !== undefined) {
+            answer = undefined;
+            return said.bytes;
+          }
+          // What was waited for comes in a turn of its own, as from a socket.
+          await turn();
         }
       };
       return { read, write: (bytes) => answers.write(bytes), close: () => answers.close() };
@@ -72,7 +75,7 @@ export class Feed implements AsyncDisposable {
   async #next(room: Uint8Array<ArrayBuffer> | undefined): Promise<Uint8Array | undefined> {
     if (this.#since >= TURN_BYTES) {
       this.#since = 0;
-      await new Promise((resolve) => void setImmediate(resolve));
+      await turn();
     }
     if (this.#food === undefined) return undefined;
     const { bytes, pieceBytes, again } = this.#food;
@@ -92,6 +95,10 @@ export class Feed implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#broker.close();
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** `bytes`, so many times. */

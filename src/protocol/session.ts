@@ -129,7 +129,7 @@ export class Session {
 
   /** Takes bytes that came from the peer; {@linkcode next} tells what they mean. */
   receive(chunk: Uint8Array, now: number): void {
-    this.#reader.feed(chunk);
+    this.#reader.feed(chunk, now - this.#lastHeard);
     this.#lastHeard = now;
     this.#keepAlive.heard(now);
     this.#patience.heard(now);

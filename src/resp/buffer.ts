@@ -23,6 +23,8 @@ const GROWTH = 4;
 /** So many reads in a row that take a sixteenth of the buffer or less make the next one half as large. */
 const QUIET_READS = 8;
 const QUIET_SHARE = 16;
+/** So many milliseconds of silence make it as small as when it is idle: many connections that were busy once rest for long. */
+const REST_MS = 1_000;
 
 /** Strings up to this length, in bytes, share a buffer; of longer ones the buffer is the smaller part of the cost. */
 const SHORT = 64;
@@ -69,9 +71,10 @@ export class Inbox {
     return this.#own.subarray(this.end);
   }
 
-  /** Adds a chunk, which belongs to the inbox from then on. */
-  feed(chunk: Uint8Array): void {
+  /** Adds a chunk, which belongs to the inbox from then on; nothing had come for `silentMs` milliseconds before it. */
+  feed(chunk: Uint8Array, silentMs = 0): void {
     if (chunk.length === 0) return;
+    if (silentMs > REST_MS) this.#size = IDLE_ROOM;
     if (this.#isInPlace(chunk)) {
       this.end += chunk.length;
       this.#adapt(chunk.length);

@@ -106,9 +106,12 @@ export class Reader {
     return this.#limits;
   }
 
-  /** Takes the next bytes of the connection, and with them the ownership of `chunk`. After an error it does nothing. */
-  feed(chunk: Uint8Array): void {
-    if (this.#error === undefined) this.#inbox.feed(chunk);
+  /**
+   * Takes the next bytes of the connection, and with them the ownership of `chunk`; nothing had come for `silentMs`
+   * milliseconds before them. After an error it does nothing.
+   */
+  feed(chunk: Uint8Array, silentMs = 0): void {
+    if (this.#error === undefined) this.#inbox.feed(chunk, silentMs);
   }
 
   /** Where the next bytes may be read to; {@linkcode feed} is given what has been filled of it. Valid until anything else is called. */

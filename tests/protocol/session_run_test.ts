@@ -157,3 +157,26 @@ test("a session for commands that is sent a message passes over it, and goes on"
   assertEquals(bench.hear(message("1"), message("2"), item("v"), message("3")), ["reply 1 bulk-string"]);
   assertEquals([bench.session.next(), bench.session.next()], [undefined, undefined]);
 });
+
+test("a connection that was busy and then silent reads its next bytes into a small room again", () => {
+  const bench = opened();
+  const { session } = bench;
+  const filler = encodeReply(message("x".repeat(1_000)), 3);
+  const fill = () => {
+    const room = session.room();
+    const whole = Math.floor(room.length / filler.length);
+    for (let i = 0; i <= whole; i++) room.set(filler.subarray(0, room.length - i * filler.length), i * filler.length);
+    session.receive(room, bench.now);
+    for (let event; (event = session.next()) !== undefined;) if (event.type === "messages") takeAll(event);
+    session.receive(filler.subarray(room.length - whole * filler.length), bench.now);
+    for (let event; (event = session.next()) !== undefined;) if (event.type === "messages") takeAll(event);
+  };
+  for (let read = 0; read < 5; read++) fill();
+  const busy = session.room().buffer.byteLength;
+  bench.now += 10_000;
+  readInto(bench, encodeReply(message("after a while"), 3));
+  const run = nextRun(bench);
+  assertEquals(payloads(run), ["after a while"]);
+  session.next();
+  assertEquals([busy, session.room().buffer.byteLength], [256 * 1024, 4 * 1024]);
+});

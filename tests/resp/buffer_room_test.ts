@@ -163,6 +163,13 @@ test("a connection that has become quiet has no more room than a new one", () =>
   assertEquals(inbox.room().buffer.byteLength, IDLE);
 });
 
+test("after a rest the next read has the small room, and what waits is kept", () => {
+  const inbox = busyInbox();
+  inbox.feed(inbox.room().subarray(0, 3).fill(0x78), 1_001);
+  inbox.start += 2;
+  assertEquals([inbox.room().buffer.byteLength, latin1(waiting(inbox))], [IDLE, "x"]);
+});
+
 test("while it is idle it holds its small buffer, and no chunk", () => {
   const inbox = new Inbox();
   assertEquals(inbox.bytes.length, 0);

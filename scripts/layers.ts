@@ -26,7 +26,7 @@ const BASE = [
   "src/ring.ts",
 ];
 const BELOW_TOPOLOGY = [...BASE, "src/resp/", "src/run/", "src/protocol/", "src/transport/", "src/connection/"];
-const BELOW_CLIENT = [...BELOW_TOPOLOGY, "src/topology/"];
+const BELOW_CLIENT = [...BELOW_TOPOLOGY, "src/topology/", "src/stream/", "src/delivery/"];
 
 /** The first row that holds a file is the one that counts. */
 export const LAYERS: readonly Layer[] = [
@@ -64,9 +64,15 @@ export const LAYERS: readonly Layer[] = [
     imports: ["src/transport/", "src/endpoint.ts", "src/errors.ts"],
   },
   { name: "connection", holds: ["src/connection/"], imports: BELOW_TOPOLOGY },
-  { name: "topology", holds: ["src/topology/"], imports: BELOW_CLIENT },
+  { name: "topology", holds: ["src/topology/"], imports: [...BELOW_TOPOLOGY, "src/topology/"] },
   { name: "stream", holds: ["src/stream/"], imports: ["src/stream/", "src/ring.ts"] },
-  { name: "client", holds: ["src/client/"], imports: [...BELOW_CLIENT, "src/stream/", "src/client/"] },
+  {
+    name: "delivery",
+    holds: ["src/delivery/"],
+    imports: [...BASE, "src/run/", "src/stream/", "src/delivery/"],
+    types: ["src/connection/clock.ts"],
+  },
+  { name: "client", holds: ["src/client/"], imports: [...BELOW_CLIENT, "src/client/"] },
   {
     name: "testing",
     holds: ["src/testing/"],
@@ -109,7 +115,14 @@ export const PURE = [
 ];
 
 /** These know nothing of the wire format. */
-export const NO_WIRE = ["src/transport/", "src/connection/", "src/topology/", "src/stream/", "src/client/"];
+export const NO_WIRE = [
+  "src/transport/",
+  "src/connection/",
+  "src/topology/",
+  "src/stream/",
+  "src/delivery/",
+  "src/client/",
+];
 
 /** These know no verb either: they pass bytes along. */
 export const NO_VERBS = ["src/transport/"];

@@ -7,14 +7,14 @@
 
 import type { Codec } from "../codec.ts";
 import type { KindedName } from "../connection/calls.ts";
+import type { Delivery } from "../delivery/delivery.ts";
+import { decodeMessage } from "../delivery/payload.ts";
 import type { DecodeError } from "../errors.ts";
 import type { Kind, Message } from "../message.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver, Topic } from "../run/topics.ts";
-import type { Delivery } from "./delivery.ts";
-import { decodeMessage } from "./payload.ts";
 
 /** What the hub asks of the connection. */
 export interface Subscriber {

@@ -4,18 +4,17 @@
  * @module
  */
 
-import { text } from "../codec.ts";
 import type { BackoffOptions } from "../connection/backoff.ts";
 import { systemClock } from "../connection/clock.ts";
 import type { Credentials, LinkOptions } from "../connection/link.ts";
 import type { ReconnectOptions } from "../connection/supervisor.ts";
+import { checkKeys, number, type StreamOptions, whole } from "../delivery/options.ts";
 import { type Endpoint, parseUrl, type Target, type TlsOptions } from "../endpoint.ts";
 import type { ClientEvent } from "../event.ts";
 import type { KeepAliveOptions } from "../protocol/keepalive.ts";
 import { type ReaderLimits, readerLimits } from "../resp/limits.ts";
 import { dial } from "../transport/dial.ts";
 import type { Dial } from "../transport/transport.ts";
-import type { StreamOptions } from "./delivery.ts";
 
 /** How a {@linkcode Client} connects and behaves. Durations are in milliseconds, sizes in bytes. */
 export interface ClientOptions {
@@ -109,14 +108,6 @@ const KNOWN: Readonly<Record<keyof ClientOptions, readonly string[]>> = {
   limits: ["object"],
   dial: ["function"],
   onEvent: ["function"],
-};
-
-const STREAM_OPTIONS: Readonly<Record<keyof StreamOptions<unknown>, true>> = {
-  codec: true,
-  overflow: true,
-  maxQueuedMessages: true,
-  maxQueuedBytes: true,
-  onDecodeError: true,
 };
 
 /**
@@ -238,41 +229,6 @@ function checkCredentials({ username, password }: Credentials): Credentials {
   return { username, password };
 }
 
-/**
- * Completes the options of a stream.
- *
- * @throws {TypeError} when an option is unknown or of the wrong type
- * @throws {RangeError} when a number is out of range
- */
-export function resolveStreamOptions<U>(options: StreamOptions<U>): Required<StreamOptions<U>> {
-  checkKeys("a stream", options, STREAM_OPTIONS);
-  const { overflow = "drop-oldest", onDecodeError = "error" } = options;
-  if (options.codec !== undefined && typeof options.codec?.decode !== "function") {
-    throw new TypeError("codec must be an object with a method decode, such as json");
-  }
-  if (overflow !== "drop-oldest" && overflow !== "block") {
-    throw new TypeError(`overflow must be "drop-oldest" or "block": ${JSON.stringify(overflow)}`);
-  }
-  if (onDecodeError !== "error" && onDecodeError !== "skip") {
-    throw new TypeError(`onDecodeError must be "error" or "skip": ${JSON.stringify(onDecodeError)}`);
-  }
-  return {
-    // Without a codec T is string, its default.
-    codec: options.codec ?? text as unknown as Required<StreamOptions<U>>["codec"],
-    overflow,
-    onDecodeError,
-    maxQueuedMessages: whole("maxQueuedMessages", options.maxQueuedMessages ?? 65_536, 1),
-    maxQueuedBytes: whole("maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024, 1),
-  };
-}
-
-/** Throws when `options` has a key that `known` has not. */
-export function checkKeys(what: string, options: object, known: object): void {
-  for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(known, key)) throw new TypeError(`Unknown option of ${what}: ${JSON.stringify(key)}`);
-  }
-}
-
 /** The values are not told: one of them may be a password in the wrong place. */
 function checkTypes(options: ClientOptions): void {
   for (const [key, value] of Object.entries(options)) {
@@ -282,17 +238,4 @@ function checkTypes(options: ClientOptions): void {
       throw new TypeError(`${key} must be a ${types.join(" or ")}: ${type}`);
     }
   }
-}
-
-/** A whole number within its range. */
-export function whole(name: string, value: number, least: number, most?: number): number {
-  if (Number.isInteger(number(name, value, least, most))) return value;
-  throw new RangeError(`${name} must be a whole number: ${value}`);
-}
-
-/** A number within its range. */
-function number(name: string, value: number, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
-  if (typeof value !== "number") throw new TypeError(`${name} must be a number: ${typeof value}`);
-  if (!(value >= least && value <= most)) throw new RangeError(`${name} must be from ${least} to ${most}: ${value}`);
-  return value;
 }

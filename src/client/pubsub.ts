@@ -7,16 +7,19 @@
 import type { KindedName } from "../connection/calls.ts";
 import { type Subscription, Supervisor } from "../connection/supervisor.ts";
 import { type CallOptions, within } from "../connection/wait.ts";
+import { Delivery, type DeliveryOwner } from "../delivery/delivery.ts";
+import { reconnectGap } from "../delivery/gap.ts";
+import { resolveStreamOptions, type StreamOptions, whole } from "../delivery/options.ts";
 import { ConnectionError, DecodeError } from "../errors.ts";
-import type { ClientEvent, ClientEventBody } from "../event.ts";
+import type { ClientEvent } from "../event.ts";
 import type { Kind, Message } from "../message.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
 import { canonicalNames, type Names } from "../name.ts";
 import type { Topology } from "../topology/topology.ts";
-import { Delivery, type DeliveryOwner, type PubSubStats, reconnectGap, type StreamOptions } from "./delivery.ts";
+import { Events } from "./events.ts";
 import { Hub } from "./hub.ts";
-import { type BatchOptions, type PubSubOptions, resolveStreamOptions, type Settings, whole } from "./options.ts";
-import { Queue } from "../stream/queue.ts";
+import type { BatchOptions, PubSubOptions, Settings } from "./options.ts";
+import { type PubSubStats, Tally } from "./stats.ts";
 import { BatchSource, QueueStream } from "../stream/stream.ts";
 
 /** Names of a local stream. */
@@ -28,9 +31,6 @@ export interface StreamNames {
   /** Shard channels, as of SSUBSCRIBE. */
   shardChannels?: Names;
 }
-
-/** How many events may wait in one stream of events; the oldest go first. */
-const MOST_EVENTS = 1_024;
 
 /**
  * A subscriber on a connection of its own, which it keeps alive. Made by {@linkcode Client.subscribe} and its like.
@@ -72,12 +72,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   #blocking = new Set<Delivery>();
   /** How many calls wait for the server. */
   #waiting = 0;
-  #events = new Set<Queue<ClientEvent>>();
-  #received = 0;
-  /** When the last message came, on the clock. */
-  #lastMessage: number | undefined;
-  /** The counts of streams that are gone. */
-  #past = { delivered: 0, dropped: 0, skipped: 0 };
+  #events: Events;
+  #tally = new Tally();
   #closing: Promise<void> | undefined;
   #onClosed: () => void;
   #stopListening: () => void = () => {};
@@ -88,10 +84,11 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const { clock } = settings.link;
     this.#settings = settings;
     this.#onClosed = onClosed;
+    this.#events = new Events(clock, settings.onEvent);
     this.#owner = {
       clock,
-      overflowed: (dropped) => this.#emit({ type: "overflow", dropped }),
-      skipped: (error) => this.#emit({ type: "error", error }),
+      overflowed: (dropped) => this.#events.emit({ type: "overflow", dropped }),
+      skipped: (error) => this.#events.emit({ type: "error", error }),
       full: (delivery, full) => this.#block(delivery, full),
       gone: (delivery) => this.#gone(delivery),
     };
@@ -100,17 +97,17 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     this.#supervisor = new Supervisor({ ...settings, locate: () => topology.locate() }, {
       messages: (run) => {
         const { taken } = run;
-        this.#lastMessage = this.#supervisor.lastHeard;
+        this.#tally.lastMessage = this.#supervisor.lastHeard;
         this.#hub.deliver(run);
-        this.#received += run.taken - taken;
+        this.#tally.received += run.taken - taken;
       },
-      event: (event, endpoint) => this.#emit(event, endpoint),
+      event: (event, endpoint) => this.#events.emit(event, endpoint),
       lost: (since, confirmed) => this.#hub.lost(since, confirmed),
       recovered: (since, denied) => {
         const now = clock.now();
         const refused = this.#hub.holders(denied);
         for (const delivery of this.#deliveries.keys()) delivery.recovered(now, refused.has(delivery));
-        this.#emit({ type: "gap", gap: reconnectGap(clock, now - since) });
+        this.#events.emit({ type: "gap", gap: reconnectGap(clock, now - since) });
       },
       abandoned: () => this.#hub.clear(),
       failed: (cause) => this.#main.fail(cause),
@@ -208,35 +205,12 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   /** What happens to the connection, from now on. At most 1,024 events wait; the oldest go first. Ends when this is closed. */
   events(): ReadableStream<ClientEvent> {
-    const queue = new Queue<ClientEvent>(() => {
-      this.#events.delete(queue);
-      return Promise.resolve();
-    });
-    if (this.#closing === undefined) this.#events.add(queue);
-    else queue.end();
-    return new QueueStream(queue);
+    return this.#events.stream();
   }
 
   /** What this has seen so far. */
   stats(): PubSubStats {
-    const { clock } = this.#owner;
-    const stats = {
-      ...this.#past,
-      received: this.#received,
-      queued: 0,
-      queuedBytes: 0,
-      reconnects: this.#supervisor.reconnects,
-      lastMessageAt: this.#lastMessage && Math.round(clock.date() - clock.now() + this.#lastMessage),
-    };
-    for (const delivery of this.#deliveries.keys()) {
-      const counts = delivery.counts();
-      stats.delivered += counts.delivered;
-      stats.dropped += counts.dropped;
-      stats.skipped += counts.skipped;
-      stats.queued += counts.queued;
-      stats.queuedBytes += counts.queuedBytes;
-    }
-    return stats;
+    return this.#tally.sum(this.#deliveries.keys(), this.#supervisor.reconnects, this.#owner.clock);
   }
 
   /**
@@ -323,12 +297,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
       ? KIND_NAMES.flatMap((kind) => this.#hub.names(delivery, kind))
       : this.#deliveries.get(delivery) ?? [];
     for (const name of names) this.#hub.remove(delivery, name);
-    const { delivered, dropped, skipped } = delivery.counts();
-    if (this.#deliveries.delete(delivery)) {
-      this.#past.delivered += delivered;
-      this.#past.dropped += dropped;
-      this.#past.skipped += skipped;
-    }
+    if (this.#deliveries.delete(delivery)) this.#tally.keep(delivery);
     const timeoutMs = this.#settings.closeTimeoutMs;
     // Whether or not the server answers in time: the consumer has gone, and the names are wanted no longer.
     await this.#answered(this.#supervisor.wait("UNSUBSCRIBE", "absent", names, { timeoutMs })).catch(() => {});
@@ -369,23 +338,9 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     for (const delivery of this.#deliveries.keys()) if (delivery.state !== "failed") delivery.clear();
     await this.#supervisor.close();
     for (const delivery of this.#deliveries.keys()) delivery.end();
-    for (const events of this.#events) events.end();
+    this.#events.end();
     this.#stopListening();
     this.#onClosed();
-  }
-
-  #emit(body: ClientEventBody, endpoint?: string): void {
-    const event: ClientEvent = { ...body, endpoint, at: this.#owner.clock.date() };
-    for (const events of this.#events) {
-      if (events.size >= MOST_EVENTS) events.take();
-      events.put(event);
-    }
-    try {
-      const result: unknown = this.#settings.onEvent?.(event);
-      if (result instanceof Promise) result.catch(() => {});
-    } catch {
-      // An observer that throws hurts nobody, and there is nobody to tell it to.
-    }
   }
 }
 

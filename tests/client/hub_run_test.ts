@@ -1,15 +1,15 @@
 /** A hub that is handed several messages at once, while streams come, go and fill up. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Delivery, type StreamOptions } from "../../src/client/delivery.ts";
 import { Hub } from "../../src/client/hub.ts";
-import { resolveStreamOptions } from "../../src/client/options.ts";
+import { Delivery } from "../../src/delivery/delivery.ts";
+import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/options.ts";
 import { type Codec, text } from "../../src/codec.ts";
 import type { KindedName } from "../../src/connection/calls.ts";
 import type { Run } from "../../src/run/run.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";
-import { FakeOwner } from "./fake_owner.ts";
+import { FakeOwner } from "../delivery/fake_owner.ts";
 
 const NEWS: KindedName = { kind: "channel", name: "news" };
 const SPORT: KindedName = { kind: "channel", name: "sport" };

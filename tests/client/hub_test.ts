@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
-import { Delivery, type StreamOptions } from "../../src/client/delivery.ts";
 import { Hub } from "../../src/client/hub.ts";
-import { resolveStreamOptions } from "../../src/client/options.ts";
+import { Delivery } from "../../src/delivery/delivery.ts";
+import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/options.ts";
 import { bytes, type Codec, json, text } from "../../src/codec.ts";
 import type { KindedName } from "../../src/connection/calls.ts";
 import { DecodeError } from "../../src/errors.ts";
@@ -9,7 +9,7 @@ import { KIND_NAMES } from "../../src/protocol/kind.ts";
 import { Desired, Subscriptions } from "../../src/protocol/subscriptions.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";
-import { EPOCH, FakeOwner } from "./fake_owner.ts";
+import { EPOCH, FakeOwner } from "../delivery/fake_owner.ts";
 
 /** The names that a stream has, of all kinds. */
 function namesOf<T>(hub: Hub, delivery: Delivery<T>): KindedName[] {

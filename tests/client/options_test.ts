@@ -1,6 +1,5 @@
-import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { bytes, text } from "../../src/codec.ts";
-import { type ClientOptions, resolveOptions, resolveStreamOptions, type Settings } from "../../src/client/options.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type ClientOptions, resolveOptions, type Settings } from "../../src/client/options.ts";
 import { systemClock } from "../../src/connection/clock.ts";
 import { dial } from "../../src/transport/dial.ts";
 import { test } from "../support/test.ts";
@@ -229,47 +228,6 @@ for (const name of NAMES) {
       const error = assertThrows(() => resolveOptions({ [name]: value }), TypeError, `${name} must be a`);
       assert(!error.message.includes(SECRET));
     }
-  });
-}
-
-test("A stream has its documented defaults", () => {
-  assertEquals(resolveStreamOptions({}), {
-    codec: text,
-    overflow: "drop-oldest",
-    onDecodeError: "error",
-    maxQueuedMessages: 65_536,
-    maxQueuedBytes: 16_777_216,
-  });
-});
-
-test("The options of a stream are taken", () => {
-  const options = {
-    codec: bytes,
-    overflow: "block",
-    onDecodeError: "skip",
-    maxQueuedMessages: 1,
-    maxQueuedBytes: 1,
-  } as const;
-  const resolved = resolveStreamOptions(options);
-  assertEquals(resolved, options);
-  assertStrictEquals(resolved.codec, bytes);
-});
-
-const REFUSED_OF_STREAM: readonly [object, typeof TypeError | typeof RangeError, string][] = [
-  [{ maxQueue: 1 }, TypeError, 'Unknown option of a stream: "maxQueue"'],
-  [{ overflow: "drop" }, TypeError, 'overflow must be "drop-oldest" or "block": "drop"'],
-  [{ onDecodeError: "throw" }, TypeError, 'onDecodeError must be "error" or "skip": "throw"'],
-  [{ maxQueuedMessages: 0 }, RangeError, "maxQueuedMessages must be from 1"],
-  [{ maxQueuedMessages: NaN }, RangeError, "maxQueuedMessages must be from 1"],
-  [{ maxQueuedMessages: "1" }, TypeError, "maxQueuedMessages must be a number"],
-  [{ maxQueuedMessages: 1.5 }, RangeError, "maxQueuedMessages must be a whole number: 1.5"],
-  [{ maxQueuedBytes: 0 }, RangeError, "maxQueuedBytes must be from 1"],
-  [{ maxQueuedBytes: Infinity }, RangeError, "maxQueuedBytes must be from 1"],
-];
-
-for (const [options, kind, expected] of REFUSED_OF_STREAM) {
-  test(`A stream refuses ${JSON.stringify(options)}: ${expected}`, () => {
-    assertThrows(() => resolveStreamOptions(options), kind, expected);
   });
 }
 

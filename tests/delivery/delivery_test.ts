@@ -2,12 +2,11 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import fc from "fast-check";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { reconnectGap } from "../../src/client/delivery.ts";
 import { DecodeError } from "../../src/errors.ts";
 import type { Gap, GapReason, Message } from "../../src/message.ts";
 import { QueueStream } from "../../src/stream/stream.ts";
 import { test } from "../support/test.ts";
-import { deliver, EPOCH, FakeClock, newDelivery, takeAll } from "./fake_owner.ts";
+import { deliver, EPOCH, newDelivery, takeAll } from "./fake_owner.ts";
 
 /** A gap whose first loss was at `since` on the fake clock. */
 function gap(reasons: GapReason[], since: number, rest: { downMs?: number; dropped?: number } = {}): Gap {
@@ -314,15 +313,6 @@ test("What is taken or dropped is not held any longer", async () => {
   gc();
   const left = held.filter((ref) => ref.deref() !== undefined).length;
   assert(left <= 501, `${left} of 4000 messages are held, 500 wait`);
-});
-
-test("reconnectGap reckons back from now, in whole milliseconds", () => {
-  const clock = new FakeClock();
-  clock.ms = 8_000;
-  assertEquals(reconnectGap(clock, 1_234.4), {
-    ...gap(["reconnect"], 0, { downMs: 1_234 }),
-    since: new Date(EPOCH + 8_000 - 1_234.4),
-  });
 });
 
 test("Whatever comes, what is delivered and what is told to be dropped add up to what was received", () => {

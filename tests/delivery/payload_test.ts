@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import fc from "fast-check";
 import { bytes, type Codec, json, text } from "../../src/codec.ts";
-import { decodeMessage } from "../../src/client/payload.ts";
+import { decodeMessage } from "../../src/delivery/payload.ts";
 import { DecodeError } from "../../src/errors.ts";
 import { message, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";

@@ -14,46 +14,9 @@ import type { Gap, GapReason, Message } from "../message.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver } from "../run/topics.ts";
 import { Queue } from "../stream/queue.ts";
+import { merge, reconnectGap, withGap } from "./gap.ts";
+import type { StreamOptions } from "./options.ts";
 import { decodeMessage } from "./payload.ts";
-
-/** How one stream delivers. */
-export interface StreamOptions<T> {
-  /** How payloads become values. @default {text} */
-  codec?: Codec<T>;
-  /**
-   * What happens when the queue is full. `"drop-oldest"`: the oldest message goes, and the gap is told. `"block"`: the
-   * socket is not read until there is room, so that the server feels it; that holds up every stream of this `PubSub`.
-   * While a call waits for the server, more messages are taken, since its answer comes behind them.
-   * @default {"drop-oldest"}
-   */
-  overflow?: "drop-oldest" | "block";
-  /** How many messages may wait. @default {65536} */
-  maxQueuedMessages?: number;
-  /** How many bytes of payload may wait; one message may always wait, whatever its size. @default {16777216} */
-  maxQueuedBytes?: number;
-  /** What a payload that the codec rejects does. `"error"`: it ends the stream. `"skip"`: it is left out, counted, and told as an event. @default {"error"} */
-  onDecodeError?: "error" | "skip";
-}
-
-/** What a {@linkcode PubSub} has seen; counts since it was made, of all its streams together. */
-export interface PubSubStats {
-  /** Messages that came from the server. */
-  readonly received: number;
-  /** Messages that consumers have taken; one that two streams take counts twice. */
-  readonly delivered: number;
-  /** Messages that full queues dropped. */
-  readonly dropped: number;
-  /** Payloads that a codec rejected and that were left out. */
-  readonly skipped: number;
-  /** Messages that wait. */
-  readonly queued: number;
-  /** Bytes of payload that wait. */
-  readonly queuedBytes: number;
-  /** How often a lost connection was made anew, every name acknowledged. */
-  readonly reconnects: number;
-  /** When the last message came, in milliseconds since the epoch. */
-  readonly lastMessageAt: number | undefined;
-}
 
 /** Whom a delivery tells. */
 export interface DeliveryOwner {
@@ -259,25 +222,4 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     this.#room = "free";
     this.#owner.full(this, false);
   }
-}
-
-/** What a connection that was lost `downMs` ago may have cost. */
-export function reconnectGap(clock: Clock, downMs: number): Gap {
-  return { reasons: ["reconnect"], since: new Date(clock.date() - downMs), downMs: Math.round(downMs), dropped: 0 };
-}
-
-/** One gap for two that meet. */
-function merge(a: Gap | undefined, b: Gap | undefined): Gap | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return {
-    reasons: [...new Set<GapReason>([...a.reasons, ...b.reasons])],
-    since: a.since < b.since ? a.since : b.since,
-    downMs: a.downMs + b.downMs,
-    dropped: a.dropped + b.dropped,
-  };
-}
-
-/** The same message with `gap` before it, and before what it had to tell itself. */
-function withGap<T>({ kind, channel, pattern, payload, gap: own }: Message<T>, gap: Gap | undefined): Message<T> {
-  return { kind, channel, pattern, payload, gap: merge(gap, own) };
 }

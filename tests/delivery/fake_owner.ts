@@ -1,6 +1,6 @@
-import { Delivery, type DeliveryOwner, type StreamOptions } from "../../src/client/delivery.ts";
-import { resolveStreamOptions } from "../../src/client/options.ts";
 import type { Clock } from "../../src/connection/clock.ts";
+import { Delivery, type DeliveryOwner } from "../../src/delivery/delivery.ts";
+import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/options.ts";
 import type { DecodeError } from "../../src/errors.ts";
 import type { Gap, Message } from "../../src/message.ts";
 

@@ -29,9 +29,10 @@ export type { PubSubStats } from "./src/client/stats.ts";
 export type { StreamOptions } from "./src/delivery/options.ts";
 export { bytes, json, schema, text } from "./src/codec.ts";
 export type { Codec, JsonCodec, StandardResult, StandardSchema } from "./src/codec.ts";
-export type { BackoffOptions } from "./src/connection/backoff.ts";
+export type { BackoffOptions } from "./src/supervisor/backoff.ts";
 export type { Credentials } from "./src/connection/link.ts";
-export type { ReconnectOptions, Subscription } from "./src/connection/supervisor.ts";
+export type { ReconnectOptions } from "./src/supervisor/options.ts";
+export type { Subscription } from "./src/supervisor/roster.ts";
 export type { CallOptions } from "./src/connection/wait.ts";
 export type { Endpoint, TlsOptions } from "./src/endpoint.ts";
 export {

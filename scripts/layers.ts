@@ -25,7 +25,8 @@ const BASE = [
   "src/name.ts",
   "src/ring.ts",
 ];
-const BELOW_TOPOLOGY = [...BASE, "src/resp/", "src/run/", "src/protocol/", "src/transport/", "src/connection/"];
+const BELOW_SUPERVISOR = [...BASE, "src/resp/", "src/run/", "src/protocol/", "src/transport/", "src/connection/"];
+const BELOW_TOPOLOGY = [...BELOW_SUPERVISOR, "src/supervisor/"];
 const BELOW_CLIENT = [...BELOW_TOPOLOGY, "src/topology/", "src/stream/", "src/delivery/"];
 
 /** The first row that holds a file is the one that counts. */
@@ -63,7 +64,8 @@ export const LAYERS: readonly Layer[] = [
     holds: ["src/transport/"],
     imports: ["src/transport/", "src/endpoint.ts", "src/errors.ts"],
   },
-  { name: "connection", holds: ["src/connection/"], imports: BELOW_TOPOLOGY },
+  { name: "connection", holds: ["src/connection/"], imports: BELOW_SUPERVISOR },
+  { name: "supervisor", holds: ["src/supervisor/"], imports: BELOW_TOPOLOGY },
   { name: "topology", holds: ["src/topology/"], imports: [...BELOW_TOPOLOGY, "src/topology/"] },
   { name: "stream", holds: ["src/stream/"], imports: ["src/stream/", "src/ring.ts"] },
   {
@@ -111,13 +113,14 @@ export const PURE = [
   "src/run/",
   "src/protocol/",
   "src/broker/",
-  "src/connection/backoff.ts",
+  "src/supervisor/backoff.ts",
 ];
 
 /** These know nothing of the wire format. */
 export const NO_WIRE = [
   "src/transport/",
   "src/connection/",
+  "src/supervisor/",
   "src/topology/",
   "src/stream/",
   "src/delivery/",

@@ -6,7 +6,7 @@
  */
 
 import type { Codec } from "../codec.ts";
-import type { KindedName } from "../connection/calls.ts";
+import type { KindedName } from "../supervisor/calls.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { decodeMessage } from "../delivery/payload.ts";
 import type { DecodeError } from "../errors.ts";

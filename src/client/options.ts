@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { BackoffOptions } from "../connection/backoff.ts";
+import type { BackoffOptions } from "../supervisor/backoff.ts";
 import { systemClock } from "../connection/clock.ts";
 import type { Credentials, LinkOptions } from "../connection/link.ts";
-import type { ReconnectOptions } from "../connection/supervisor.ts";
+import type { ReconnectOptions } from "../supervisor/options.ts";
 import { checkKeys, number, type StreamOptions, whole } from "../delivery/options.ts";
 import { type Endpoint, parseUrl, type Target, type TlsOptions } from "../endpoint.ts";
 import type { ClientEvent } from "../event.ts";

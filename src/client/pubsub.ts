@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { KindedName } from "../connection/calls.ts";
-import { type Subscription, Supervisor } from "../connection/supervisor.ts";
+import type { KindedName } from "../supervisor/calls.ts";
+import type { Subscription } from "../supervisor/roster.ts";
+import { Supervisor } from "../supervisor/supervisor.ts";
 import { type CallOptions, within } from "../connection/wait.ts";
 import { Delivery, type DeliveryOwner } from "../delivery/delivery.ts";
 import { reconnectGap } from "../delivery/gap.ts";

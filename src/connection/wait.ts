@@ -61,3 +61,17 @@ export async function unlessAborted<T>(
     running.then(resolve, reject).finally(settle);
   });
 }
+
+/** Waits for `ms` milliseconds, or until the signal is aborted; never rejects. */
+export function sleep(ms: number, signal: AbortSignal, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const wake = () => {
+      cancel();
+      signal.removeEventListener("abort", wake);
+      resolve();
+    };
+    const cancel = clock.after(ms, wake);
+    signal.addEventListener("abort", wake, { once: true });
+  });
+}

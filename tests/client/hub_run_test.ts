@@ -5,7 +5,7 @@ import { Hub } from "../../src/client/hub.ts";
 import { Delivery } from "../../src/delivery/delivery.ts";
 import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/options.ts";
 import { type Codec, text } from "../../src/codec.ts";
-import type { KindedName } from "../../src/connection/calls.ts";
+import type { KindedName } from "../../src/supervisor/calls.ts";
 import type { Run } from "../../src/run/run.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";

@@ -3,7 +3,7 @@ import { Hub } from "../../src/client/hub.ts";
 import { Delivery } from "../../src/delivery/delivery.ts";
 import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/options.ts";
 import { bytes, type Codec, json, text } from "../../src/codec.ts";
-import type { KindedName } from "../../src/connection/calls.ts";
+import type { KindedName } from "../../src/supervisor/calls.ts";
 import { DecodeError } from "../../src/errors.ts";
 import { KIND_NAMES } from "../../src/protocol/kind.ts";
 import { Desired, Subscriptions } from "../../src/protocol/subscriptions.ts";

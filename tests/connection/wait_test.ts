@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { unlessAborted, within } from "../../src/connection/wait.ts";
+import { sleep, unlessAborted, within } from "../../src/connection/wait.ts";
 import { TimeoutError } from "../../src/errors.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { test } from "../support/test.ts";
@@ -115,4 +115,21 @@ test("what comes after the abort is discarded, once, and a late failure is nobod
   fail(new Error("late"));
   await settle();
   assertEquals(discarded, [7]);
+});
+
+test("sleep ends with its time or with an abort, and leaves neither timer nor listener", async () => {
+  const clock = new ManualClock();
+  const { abort, listeners } = listenedSignal();
+  const ended: string[] = [];
+  sleep(100, abort.signal, clock).then(() => ended.push("in time"));
+  sleep(200, abort.signal, clock).then(() => ended.push("aborted"));
+  await clock.advance(99);
+  assertEquals(ended, []);
+  await clock.advance(1);
+  assertEquals(ended, ["in time"]);
+  abort.abort();
+  await settle();
+  assertEquals(ended, ["in time", "aborted"]);
+  await sleep(100, abort.signal, clock);
+  assertEquals([clock.pending, listeners()], [0, 0]);
 });

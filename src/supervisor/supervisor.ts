@@ -10,78 +10,25 @@
  * @module
  */
 
-import { type Endpoint, endpointText } from "../endpoint.ts";
-import { ConnectionError, RedisError, type ReplyError } from "../errors.ts";
+import type { Connection } from "../connection/connection.ts";
+import { openConnection } from "../connection/link.ts";
+import { type CallOptions, sleep, unlessAborted, within } from "../connection/wait.ts";
+import { endpointText } from "../endpoint.ts";
+import { ConnectionError, RedisError } from "../errors.ts";
 import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
-import { KIND_NAMES } from "../protocol/kind.ts";
 import type { SessionEvent } from "../protocol/session.ts";
-import type { Run } from "../run/run.ts";
-import { Desired, type Subscriptions } from "../protocol/subscriptions.ts";
-import { backoffMs, type BackoffOptions } from "./backoff.ts";
-import { Calls, type KindedName, type Standing, type Wanted } from "./calls.ts";
-import type { Connection } from "./connection.ts";
-import { type LinkOptions, openConnection } from "./link.ts";
-import { type CallOptions, unlessAborted, within } from "./wait.ts";
-
-/** How the supervisor tries again. */
-export interface ReconnectOptions extends BackoffOptions {
-  /** How many attempts in a row may fail before all streams end with the last cause. */
-  readonly maxAttempts: number;
-}
-
-/** What a supervisor is given. */
-export interface SupervisorOptions {
-  readonly link: LinkOptions;
-  /** Which endpoint serves us now. */
-  readonly locate: () => Promise<Endpoint>;
-  readonly reconnect: ReconnectOptions | false;
-  readonly waitOnFirstConnect: boolean;
-  readonly closeTimeoutMs: number;
-}
-
-/** Who hears what the supervisor learns. Must not throw. */
-export interface SupervisorListener {
-  /** Messages came, to be taken one by one. What is left stays until the connection flows again. */
-  messages(run: Run): void;
-  /** Something happened that users may want to know. */
-  event(event: ClientEventBody, endpoint: string | undefined): void;
-  /**
-   * The connection is lost that was heard last at `since`, on the clock; `confirmed` is what it had. True when that
-   * concerns anybody.
-   */
-  lost(since: number, confirmed: Subscriptions): boolean;
-  /** Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}. */
-  recovered(since: number, denied: readonly KindedName[]): void;
-  /** The first connection failed; nothing is wanted any more. */
-  abandoned(cause: RedisError): void;
-  /** There will be no further connection. */
-  failed(cause: RedisError): void;
-}
-
-/** Where one subscription stands. */
-export interface Subscription {
-  /** How it is subscribed to. */
-  readonly kind: Kind;
-  /** The channel or pattern. */
-  readonly name: string;
-  /** `pending`: not acknowledged on the live connection yet; `denied`: the server refused it. */
-  readonly state: "pending" | "subscribed" | "denied" | "unsubscribing";
-  /** What the server said, where it is denied. */
-  readonly error?: ReplyError;
-}
+import { backoffMs } from "./backoff.ts";
+import { Calls, type KindedName, type Wanted } from "./calls.ts";
+import type { SupervisorListener, SupervisorOptions } from "./options.ts";
+import { Roster, type Subscription } from "./roster.ts";
 
 /** Keeps one subscriber alive. */
 export class Supervisor {
   #options: SupervisorOptions;
   #listener: SupervisorListener;
-  #desired = new Desired();
-  #denials: Readonly<Record<Kind, Map<string, ReplyError>>> = {
-    channel: new Map(),
-    pattern: new Map(),
-    shard: new Map(),
-  };
+  #roster = new Roster(() => this.#connection?.subscriptions);
   #calls: Calls;
   #state: "idle" | "running" | "closing" | "closed" = "idle";
   /** `first`: no SUBSCRIBE was ever answered; a failure is told to the callers. `later`: it is mended. */
@@ -107,7 +54,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions, listener: SupervisorListener) {
     this.#options = options;
     this.#listener = listener;
-    this.#calls = new Calls((kind, name) => this.#standing(kind, name), options.link.clock);
+    this.#calls = new Calls((kind, name) => this.#roster.standing(kind, name), options.link.clock);
   }
 
   /** How often a connection was replaced by another one that became ready. */
@@ -122,8 +69,7 @@ export class Supervisor {
 
   /** Wants a name from now on; {@linkcode wait} tells when the server has acknowledged it. */
   want(kind: Kind, name: string): void {
-    this.#desired.add(kind, name);
-    this.#denials[kind].delete(name);
+    this.#roster.want(kind, name);
     this.#connection?.sync(kind, name);
     if (this.#state !== "idle") return;
     this.#state = "running";
@@ -132,8 +78,7 @@ export class Supervisor {
 
   /** Wants a name no longer. */
   drop(kind: Kind, name: string): void {
-    this.#desired.delete(kind, name);
-    this.#denials[kind].delete(name);
+    this.#roster.drop(kind, name);
     this.#connection?.sync(kind, name);
     this.#calls.look(kind, name);
   }
@@ -172,7 +117,7 @@ export class Supervisor {
 
   /** Has the server acknowledged this name on the live connection? */
   has(kind: Kind, name: string): boolean {
-    return this.#connection?.subscriptions?.state(kind, name) === "subscribed";
+    return this.#roster.has(kind, name);
   }
 
   /** Stops reading the socket, so that the server feels it, until {@linkcode resume}. A new connection reads again. */
@@ -188,16 +133,7 @@ export class Supervisor {
 
   /** Where every name stands that is wanted, or still there. */
   subscriptions(): Subscription[] {
-    const confirmed = this.#connection?.subscriptions;
-    return KIND_NAMES.flatMap((kind) => {
-      const wanted = [...this.#desired.names(kind)].map((name): Subscription => {
-        const error = this.#denials[kind].get(name);
-        if (error !== undefined) return { kind, name, state: "denied", error };
-        return { kind, name, state: confirmed?.state(kind, name) === "subscribed" ? "subscribed" : "pending" };
-      });
-      const leaving = [...confirmed?.states(kind).keys() ?? []].filter((name) => !this.#desired.has(kind, name));
-      return [...wanted, ...leaving.map((name): Subscription => ({ kind, name, state: "unsubscribing" }))];
-    });
+    return this.#roster.subscriptions();
   }
 
   /** Unsubscribes on the wire, waits for the acknowledgements within the limit, and closes. Idempotent, never rejects. */
@@ -209,10 +145,10 @@ export class Supervisor {
     const ended = this.#state === "closed";
     this.#state = "closing";
     this.#lifetime.abort(new ConnectionError("Gave up connecting: it was closed"));
-    const names = KIND_NAMES.map((kind) => [kind, [...this.#desired.names(kind)]] as const);
-    this.#desired.clear();
+    const names = this.#roster.names();
+    this.#roster.desired.clear();
     if (this.#connection !== undefined) {
-      for (const [kind, all] of names) for (const name of all) this.#connection.sync(kind, name);
+      for (const { kind, name } of names) this.#connection.sync(kind, name);
       await this.#connection.quit(this.#options.closeTimeoutMs);
     }
     await this.#loop;
@@ -233,7 +169,7 @@ export class Supervisor {
       const pace = refused ? { ...reconnect, initialDelayMs: reconnect.maxDelayMs } : reconnect;
       const delayMs = backoffMs(this.#failures, this.#options.link.clock.random(), pace);
       this.#emit({ type: "reconnecting", attempt: this.#failures, delayMs });
-      await this.#sleep(delayMs);
+      await sleep(delayMs, this.#lifetime.signal, this.#options.link.clock);
     }
   }
 
@@ -241,7 +177,7 @@ export class Supervisor {
   async #connect(): Promise<RedisError> {
     const cause = await this.#open();
     // The next connection asks again.
-    for (const kind of KIND_NAMES) this.#denials[kind].clear();
+    this.#roster.forgive();
     for (const tell of this.#pongs.values()) tell("ended");
     this.#pongs.clear();
     this.#failures++;
@@ -259,7 +195,7 @@ export class Supervisor {
       this.#emit({ type: "connecting", attempt: this.#failures + 1 });
       const connection = await openConnection(endpoint, this.#options.link, {
         signal: this.#lifetime.signal,
-        desired: this.#desired,
+        desired: this.#roster.desired,
         onEvent: (event) => this.#hear(event),
       });
       // Closed in the very turn in which the socket opened.
@@ -278,7 +214,7 @@ export class Supervisor {
 
   async #sync(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const names = KIND_NAMES.flatMap((kind) => [...this.#desired.names(kind)].map((name) => ({ kind, name })));
+      const names = this.#roster.names();
       await this.wait("synced", "present", names, { signal });
       const connection = this.#connection;
       if (names.length === 0) return;
@@ -304,13 +240,13 @@ export class Supervisor {
       case "subscribed":
       case "unsubscribed":
         this.#phase = "later";
-        this.#denials[event.kind].delete(event.name);
+        this.#roster.answered(event.kind, event.name);
         this.#emit(event);
         this.#calls.look(event.kind, event.name);
         break;
       case "denied":
         this.#phase = "later";
-        this.#denials[event.kind].set(event.name, event.error);
+        this.#roster.denied(event.kind, event.name, event.error);
         this.#emit(event);
         this.#calls.look(event.kind, event.name);
         break;
@@ -332,7 +268,7 @@ export class Supervisor {
     this.#readied++;
     this.#emit({ type: "ready" });
     if (this.#lostSince === undefined) return;
-    const denied = KIND_NAMES.flatMap((kind) => [...this.#denials[kind].keys()].map((name) => ({ kind, name })));
+    const denied = this.#roster.denials();
     this.#listener.recovered(this.#lostSince, denied);
     // A name that is denied goes on losing, until a later connection has it back.
     if (denied.length === 0) this.#lostSince = undefined;
@@ -343,7 +279,7 @@ export class Supervisor {
     this.#state = "idle";
     this.#phase = "first";
     this.#failures = 0;
-    this.#desired.clear();
+    this.#roster.desired.clear();
     this.#listener.abandoned(cause);
     this.#calls.end(cause);
   }
@@ -351,34 +287,13 @@ export class Supervisor {
   /** No further attempt will be made. */
   #fail(cause: RedisError): void {
     this.#state = "closed";
-    this.#desired.clear();
+    this.#roster.desired.clear();
     this.#listener.failed(cause);
     this.#calls.end(cause);
     this.#emit({ type: "closed" });
   }
 
-  #standing(kind: Kind, name: string): Standing {
-    const state = this.#connection?.subscriptions?.state(kind, name) ?? "absent";
-    if (!this.#desired.has(kind, name)) return state === "absent" ? "settled" : "unsettled";
-    return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
-  }
-
   #emit(event: ClientEventBody): void {
     this.#listener.event(event, this.#endpoint);
-  }
-
-  /** Waits, but no longer than this lives. */
-  #sleep(ms: number): Promise<void> {
-    const { signal } = this.#lifetime;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const wake = () => {
-        cancel();
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      const cancel = this.#options.link.clock.after(ms, wake);
-      signal.addEventListener("abort", wake, { once: true });
-    });
   }
 }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Credentials, LinkOptions } from "../../src/connection/link.ts";
-import { type ReconnectOptions, Supervisor } from "../../src/connection/supervisor.ts";
+import type { ReconnectOptions } from "../../src/supervisor/options.ts";
+import { Supervisor } from "../../src/supervisor/supervisor.ts";
 import type { CallOptions } from "../../src/connection/wait.ts";
 import type { Endpoint } from "../../src/endpoint.ts";
 import type { RedisError } from "../../src/errors.ts";

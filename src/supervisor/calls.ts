@@ -8,8 +8,8 @@
 import { type RedisError, ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { Clock } from "./clock.ts";
-import { type CallOptions, within } from "./wait.ts";
+import type { Clock } from "../connection/clock.ts";
+import { type CallOptions, within } from "../connection/wait.ts";
 
 /** Where a name stands: at rest, refused, or not yet there. */
 export type Standing = "settled" | "unsettled" | ReplyError;

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { CallOptions } from "../../src/connection/wait.ts";
-import { Calls, type Standing, type Wanted } from "../../src/connection/calls.ts";
+import { Calls, type Standing, type Wanted } from "../../src/supervisor/calls.ts";
 import { ConnectionError, ReplyError, type TimeoutError } from "../../src/errors.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { test } from "../support/test.ts";

@@ -1,0 +1,49 @@
+/**
+ * What a supervisor is given, and whom it tells.
+ *
+ * @module
+ */
+
+import type { LinkOptions } from "../connection/link.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type { RedisError } from "../errors.ts";
+import type { ClientEventBody } from "../event.ts";
+import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Run } from "../run/run.ts";
+import type { BackoffOptions } from "./backoff.ts";
+import type { KindedName } from "./calls.ts";
+
+/** How the supervisor tries again. */
+export interface ReconnectOptions extends BackoffOptions {
+  /** How many attempts in a row may fail before all streams end with the last cause. */
+  readonly maxAttempts: number;
+}
+
+/** What a supervisor is given. */
+export interface SupervisorOptions {
+  readonly link: LinkOptions;
+  /** Which endpoint serves us now. */
+  readonly locate: () => Promise<Endpoint>;
+  readonly reconnect: ReconnectOptions | false;
+  readonly waitOnFirstConnect: boolean;
+  readonly closeTimeoutMs: number;
+}
+
+/** Who hears what the supervisor learns. Must not throw. */
+export interface SupervisorListener {
+  /** Messages came, to be taken one by one. What is left stays until the connection flows again. */
+  messages(run: Run): void;
+  /** Something happened that users may want to know. */
+  event(event: ClientEventBody, endpoint: string | undefined): void;
+  /**
+   * The connection is lost that was heard last at `since`, on the clock; `confirmed` is what it had. True when that
+   * concerns anybody.
+   */
+  lost(since: number, confirmed: Subscriptions): boolean;
+  /** Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}. */
+  recovered(since: number, denied: readonly KindedName[]): void;
+  /** The first connection failed; nothing is wanted any more. */
+  abandoned(cause: RedisError): void;
+  /** There will be no further connection. */
+  failed(cause: RedisError): void;
+}

@@ -1,0 +1,103 @@
+/**
+ * The names of one subscriber: which are wanted, which were refused, and where each stands.
+ *
+ * @module
+ */
+
+import type { ReplyError } from "../errors.ts";
+import type { Kind } from "../message.ts";
+import { KIND_NAMES } from "../protocol/kind.ts";
+import { Desired, type Subscriptions } from "../protocol/subscriptions.ts";
+import type { KindedName, Standing } from "./calls.ts";
+
+/** Where one subscription stands. */
+export interface Subscription {
+  /** How it is subscribed to. */
+  readonly kind: Kind;
+  /** The channel or pattern. */
+  readonly name: string;
+  /** `pending`: not acknowledged on the live connection yet; `denied`: the server refused it. */
+  readonly state: "pending" | "subscribed" | "denied" | "unsubscribing";
+  /** What the server said, where it is denied. */
+  readonly error?: ReplyError;
+}
+
+/** What is wanted outlives connections; what was refused is asked for again on the next. */
+export class Roster {
+  /** What is wanted. */
+  readonly desired: Desired = new Desired();
+  #denials: Readonly<Record<Kind, Map<string, ReplyError>>> = {
+    channel: new Map(),
+    pattern: new Map(),
+    shard: new Map(),
+  };
+  #confirmed: () => Subscriptions | undefined;
+
+  /** `confirmed` gives what the live connection has confirmed. */
+  constructor(confirmed: () => Subscriptions | undefined) {
+    this.#confirmed = confirmed;
+  }
+
+  /** Wants a name from now on, also one that was refused. */
+  want(kind: Kind, name: string): void {
+    this.desired.add(kind, name);
+    this.#denials[kind].delete(name);
+  }
+
+  /** Wants a name no longer. */
+  drop(kind: Kind, name: string): void {
+    this.desired.delete(kind, name);
+    this.#denials[kind].delete(name);
+  }
+
+  /** The server acknowledged something about this name. */
+  answered(kind: Kind, name: string): void {
+    this.#denials[kind].delete(name);
+  }
+
+  /** The server refused a name. */
+  denied(kind: Kind, name: string, error: ReplyError): void {
+    this.#denials[kind].set(name, error);
+  }
+
+  /** Forgets what was refused. */
+  forgive(): void {
+    for (const kind of KIND_NAMES) this.#denials[kind].clear();
+  }
+
+  /** Every wanted name. */
+  names(): KindedName[] {
+    return KIND_NAMES.flatMap((kind) => [...this.desired.names(kind)].map((name) => ({ kind, name })));
+  }
+
+  /** Every name that was refused. */
+  denials(): KindedName[] {
+    return KIND_NAMES.flatMap((kind) => [...this.#denials[kind].keys()].map((name) => ({ kind, name })));
+  }
+
+  /** Has the server acknowledged this name on the live connection? */
+  has(kind: Kind, name: string): boolean {
+    return this.#confirmed()?.state(kind, name) === "subscribed";
+  }
+
+  /** Is this name at rest? */
+  standing(kind: Kind, name: string): Standing {
+    const state = this.#confirmed()?.state(kind, name) ?? "absent";
+    if (!this.desired.has(kind, name)) return state === "absent" ? "settled" : "unsettled";
+    return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
+  }
+
+  /** Where every name stands that is wanted, or still there. */
+  subscriptions(): Subscription[] {
+    const confirmed = this.#confirmed();
+    return KIND_NAMES.flatMap((kind) => {
+      const wanted = [...this.desired.names(kind)].map((name): Subscription => {
+        const error = this.#denials[kind].get(name);
+        if (error !== undefined) return { kind, name, state: "denied", error };
+        return { kind, name, state: this.has(kind, name) ? "subscribed" : "pending" };
+      });
+      const leaving = [...confirmed?.states(kind).keys() ?? []].filter((name) => !this.desired.has(kind, name));
+      return [...wanted, ...leaving.map((name): Subscription => ({ kind, name, state: "unsubscribing" }))];
+    });
+  }
+}

@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { ReplyError } from "../../src/errors.ts";
+import { Subscriptions } from "../../src/protocol/subscriptions.ts";
+import { Roster } from "../../src/supervisor/roster.ts";
+import { test } from "../support/test.ts";
+
+const refusal = new ReplyError("NOPERM no", "SUBSCRIBE", { channel: "a" });
+
+/** A roster, and what its live connection has confirmed. */
+function stage(): { roster: Roster; confirmed: Subscriptions } {
+  const roster: Roster = new Roster(() => confirmed);
+  const confirmed = new Subscriptions(roster.desired);
+  return { roster, confirmed };
+}
+
+test("a name is unsettled until the server has acknowledged it, and again until it has let go of it", () => {
+  const { roster, confirmed } = stage();
+  assertEquals(roster.standing("channel", "a"), "settled", "nobody wants it");
+  roster.want("channel", "a");
+  confirmed.reconcile("channel", "a");
+  assertEquals([roster.standing("channel", "a"), roster.has("channel", "a")], ["unsettled", false]);
+  confirmed.input("channel", "a", "confirmed");
+  assertEquals([roster.standing("channel", "a"), roster.has("channel", "a")], ["settled", true]);
+  roster.drop("channel", "a");
+  assertEquals(roster.standing("channel", "a"), "unsettled");
+});
+
+test("a refusal stands until somebody asks again, the server answers otherwise, or all is forgiven", () => {
+  const { roster } = stage();
+  const deny = () => {
+    roster.want("channel", "a");
+    roster.denied("channel", "a", refusal);
+    assertEquals(roster.standing("channel", "a"), refusal);
+    assertEquals(roster.denials(), [{ kind: "channel", name: "a" }]);
+  };
+  const ways = [
+    () => roster.want("channel", "a"),
+    () => roster.drop("channel", "a"),
+    () => roster.answered("channel", "a"),
+    () => roster.forgive(),
+  ];
+  for (const way of ways) {
+    deny();
+    way();
+    assertEquals(roster.denials(), []);
+  }
+});
+
+test("it lists kind by kind, what is wanted before what is leaving", () => {
+  const { roster, confirmed } = stage();
+  for (const name of ["gone", "here"]) {
+    roster.want("channel", name);
+    confirmed.reconcile("channel", name);
+    confirmed.input("channel", name, "confirmed");
+  }
+  roster.drop("channel", "gone");
+  roster.want("shard", "s");
+  roster.want("pattern", "p*");
+  roster.denied("pattern", "p*", refusal);
+  assertEquals(roster.names().map(({ name }) => name), ["here", "p*", "s"]);
+  assertEquals(roster.subscriptions(), [
+    { kind: "channel", name: "here", state: "subscribed" },
+    { kind: "channel", name: "gone", state: "unsubscribing" },
+    { kind: "pattern", name: "p*", state: "denied", error: refusal },
+    { kind: "shard", name: "s", state: "pending" },
+  ]);
+});

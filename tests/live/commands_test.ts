@@ -1,6 +1,6 @@
 import { Client, ConnectionError, ReplyError, TimeoutError } from "@earshot/redis";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FreezingProxy } from "../support/freezing_proxy.ts";
+import { FaultyProxy } from "../support/faulty_proxy.ts";
 import { commonGround, fresh, ownGround, RESP2, RESP3 } from "../support/ground.ts";
 import { until } from "../support/until.ts";
 
@@ -131,7 +131,7 @@ each("Commands that have no one answer are refused as misuse, before anything is
 });
 
 each("A call that is given up rejects with its own reason, and the next one is answered", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const redis = ground.client({ port: proxy.port });
   const channel = fresh("news");
   await redis.publish(channel, "flows");

@@ -2,7 +2,7 @@ import type { Client, ClientOptions, Message, PubSub } from "@earshot/redis";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { deadline, delay } from "@std/async";
 import { setImmediate } from "node:timers";
-import { FreezingProxy } from "../support/freezing_proxy.ts";
+import { FaultyProxy } from "../support/faulty_proxy.ts";
 import { commonGround, fresh, type Ground, ownGround, RESP2, RESP3 } from "../support/ground.ts";
 import { RawConnection, type Traces } from "../support/raw_connection.ts";
 import { until } from "../support/until.ts";
@@ -217,7 +217,7 @@ ownGround("While the server is down, every way to end ends at once and for good"
 ownGround(
   "While a new connection is frozen in its handshake, every way to end ends in time and for good",
   async (ground) => {
-    await using proxy = await FreezingProxy.open(ground.server.port);
+    await using proxy = await FaultyProxy.open(ground.server.port);
     const options = { port: proxy.port, reconnect: { initialDelayMs: 10, maxDelayMs: 20 }, closeTimeoutMs: 100 };
     const all = await Promise.all(
       Object.entries(WAYS).map(async ([way, end]) => ({

@@ -1,6 +1,6 @@
 import { ConnectionError, type Gap, type Kind, type PubSub, TimeoutError } from "@earshot/redis";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FreezingProxy } from "../support/freezing_proxy.ts";
+import { FaultyProxy } from "../support/faulty_proxy.ts";
 import { commonGround, fresh, type Ground, ownGround, RESP2, RESP3 } from "../support/ground.ts";
 import { until } from "../support/until.ts";
 
@@ -11,7 +11,7 @@ const IMPATIENT = { keepAlive: { idleMs: 200, timeoutMs: 200 }, reconnect: { ini
 const SLACK_MS = 1_500;
 
 each("A connection that freezes without being closed is noticed and replaced, and the gap is told", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const channel = fresh("frozen");
   const pubsub = await ground.client({ ...IMPATIENT, port: proxy.port }).subscribe(channel);
   await ground.raw.ask("PUBLISH", channel, "before");
@@ -50,7 +50,7 @@ each("A quiet connection that lives is left alone", async (ground) => {
 });
 
 each("The defaults find a frozen connection within 20 seconds", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const channel = fresh("frozen");
   const pubsub = await ground.client({ port: proxy.port }).subscribe(channel);
   await ground.raw.ask("PUBLISH", channel, "before");
@@ -87,7 +87,7 @@ ownGround("A server that is stopped and goes on later is noticed and found again
 each(
   "A first connection that freezes in its handshake rejects in time, or is tried again where one waits",
   async (ground) => {
-    await using proxy = await FreezingProxy.open(ground.server.port);
+    await using proxy = await FaultyProxy.open(ground.server.port);
     const options = { port: proxy.port, connectTimeoutMs: 200, reconnect: IMPATIENT.reconnect };
     proxy.freeze("future");
 
@@ -108,7 +108,7 @@ each(
 );
 
 each("A new connection that freezes in its handshake is replaced", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const channel = fresh("news");
   const options = { port: proxy.port, connectTimeoutMs: 200, reconnect: IMPATIENT.reconnect };
   const pubsub = await ground.client(options).subscribe(channel);
@@ -139,7 +139,7 @@ for (const kind of ["channel", "pattern", "shard"] as const) {
   each(
     `A subscription and an unsubscription that freeze are settled by the next connection: ${kind}`,
     async (ground) => {
-      await using proxy = await FreezingProxy.open(ground.server.port);
+      await using proxy = await FaultyProxy.open(ground.server.port);
       const [kept, name] = [fresh("kept"), fresh("name")];
       const options = { port: proxy.port, commandTimeoutMs: 200, reconnect: IMPATIENT.reconnect };
       const pubsub = await ground.client(options).subscribe(kept);
@@ -171,7 +171,7 @@ for (const kind of ["channel", "pattern", "shard"] as const) {
 }
 
 each("A command that freezes rejects, and the next one has a new connection", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const client = ground.client({ port: proxy.port, commandTimeoutMs: 200 });
   assertEquals(await client.publish(fresh("news"), "flows"), 0);
 

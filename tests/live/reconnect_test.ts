@@ -2,7 +2,7 @@ import type { ClientOptions, Gap, Kind, Message } from "@earshot/redis";
 import { assert, assertEquals } from "@std/assert";
 import { deadline, delay } from "@std/async";
 import { setImmediate } from "node:timers";
-import { FreezingProxy } from "../support/freezing_proxy.ts";
+import { FaultyProxy } from "../support/faulty_proxy.ts";
 import {
   commonGround,
   type Dialect,
@@ -113,7 +113,7 @@ each("Several kills within half a second lose none of 1,000 channels", async (gr
 });
 
 each("A connection that is cut at whatever step of reconnecting is replaced", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const channels = [fresh("a"), fresh("b")];
   const options = { port: proxy.port, reconnect: { initialDelayMs: 1, maxDelayMs: 5 } };
   const pubsub = await ground.client(options).subscribe(channels);
@@ -139,7 +139,7 @@ each("A connection that is cut at whatever step of reconnecting is replaced", as
 }, [RESP3, RESP2]);
 
 each("What is asked for while there is no connection holds on the next one", async (ground) => {
-  await using proxy = await FreezingProxy.open(ground.server.port);
+  await using proxy = await FaultyProxy.open(ground.server.port);
   const [kept, dropped, added] = [fresh("kept"), fresh("dropped"), fresh("added")];
   const pubsub = await ground.client({ port: proxy.port, reconnect: RECONNECT }).subscribe([kept, dropped]);
   proxy.freeze("future");

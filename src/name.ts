@@ -50,9 +50,13 @@ export function nameArgument(name: string): string | Uint8Array {
   return name.isWellFormed() ? name : encodeName(name);
 }
 
-/** The strings for names given in either form, so that equal bytes are equal strings; each once. */
+/**
+ * The strings for names given in either form, so that equal bytes are equal strings; each once.
+ *
+ * @throws {TypeError} when it is neither a name nor an array of names
+ */
 export function canonicalNames(names: Names): string[] {
-  const list = typeof names === "string" || names instanceof Uint8Array ? [names] : names;
+  const list = Array.isArray(names) ? names : [names as Name];
   return [...new Set(list.map(canonicalName))];
 }
 

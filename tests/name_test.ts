@@ -91,6 +91,12 @@ test("names are listed once each, in the order given, also a single one", () => 
   assertEquals(canonicalNames([]), []);
 });
 
+for (const wrong of [undefined, null, 7, {}, new Set(["a"]), [undefined]]) {
+  test(`names must not be ${Array.isArray(wrong) ? "a list of undefined" : Object.prototype.toString.call(wrong)}`, () => {
+    assertThrows(() => canonicalNames(wrong as unknown as Name), TypeError, "must be a string or a Uint8Array");
+  });
+}
+
 for (const wrong of [undefined, null, 7, {}]) {
   test(`a name must not be ${JSON.stringify(wrong)}`, () => {
     const name = wrong as unknown as Name;

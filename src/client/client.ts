@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CallOptions } from "../connection/wait.ts";
+import { type CallOptions, checkCall } from "../connection/wait.ts";
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { canonicalName, canonicalNames, decodeName, type Name, nameArgument, type Names } from "../name.ts";
@@ -154,6 +154,7 @@ export class Client implements AsyncDisposable {
 
   async #open<T>(kind: Kind, names: Names, options: PubSubOptions<T>): Promise<PubSub<T>> {
     const { signal } = options;
+    checkCall({ signal });
     signal?.throwIfAborted();
     const pubsub = this.pubsub(options);
     try {

@@ -7,7 +7,7 @@
  */
 
 import { ConnectionError, RedisError, ReplyError } from "../errors.ts";
-import { type CallOptions, within } from "../connection/wait.ts";
+import { type CallOptions, checkCall, within } from "../connection/wait.ts";
 import type { Connection } from "../connection/connection.ts";
 import { type LinkOptions, openConnection } from "../connection/link.ts";
 import { decodeName } from "../name.ts";
@@ -77,6 +77,7 @@ export class Commands {
    */
   async send(args: readonly Argument[], options: CallOptions): Promise<Reply> {
     const verb = verbOf(args);
+    checkCall(options);
     options.signal?.throwIfAborted();
     if (this.#state === "closed") throw new ConnectionError(`Cannot send ${verb}: the client is closed`);
     let call: Call | undefined;

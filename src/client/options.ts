@@ -110,6 +110,13 @@ const KNOWN: Readonly<Record<keyof ClientOptions, readonly string[]>> = {
   onEvent: ["function"],
 };
 
+const TLS: Readonly<Record<keyof TlsOptions, string>> = {
+  caCerts: "an array of strings",
+  cert: "a string",
+  key: "a string",
+  serverName: "a string",
+};
+
 /**
  * Completes the options of a client.
  *
@@ -195,7 +202,7 @@ function endpointOf(options: ClientOptions, from: Target | undefined): Endpoint 
   if (tls === false && base?.tls !== undefined) {
     throw new TypeError("tls must not be false with a URL that asks for TLS");
   }
-  const tlsOptions = { ...base?.tls, ...(typeof tls === "object" ? tls : {}) };
+  const tlsOptions = { ...base?.tls, ...(typeof tls === "object" ? checkTls(tls) : {}) };
   if ((tlsOptions.cert === undefined) !== (tlsOptions.key === undefined)) {
     throw new TypeError("tls.cert and tls.key must be given together");
   }
@@ -205,6 +212,17 @@ function endpointOf(options: ClientOptions, from: Target | undefined): Endpoint 
     path: path ?? (host === undefined && port === undefined ? base?.path : undefined),
     tls: speaksTls ? tlsOptions : undefined,
   };
+}
+
+function checkTls(tls: TlsOptions): TlsOptions {
+  checkKeys("tls", tls, TLS);
+  for (const [key, value] of Object.entries(tls)) {
+    const fits = key === "caCerts"
+      ? Array.isArray(value) && value.every((item) => typeof item === "string")
+      : typeof value === "string";
+    if (value !== undefined && !fits) throw new TypeError(`tls.${key} must be ${TLS[key as keyof TlsOptions]}`);
+  }
+  return tls;
 }
 
 function credentialsOf(options: ClientOptions, from: Target | undefined): () => Promise<Credentials> {

@@ -7,10 +7,10 @@
 import type { KindedName } from "../supervisor/calls.ts";
 import type { Subscription } from "../supervisor/roster.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
-import { type CallOptions, within } from "../connection/wait.ts";
+import { type CallOptions, checkCall, within } from "../connection/wait.ts";
 import { Delivery, type DeliveryOwner } from "../delivery/delivery.ts";
 import { reconnectGap } from "../delivery/gap.ts";
-import { resolveStreamOptions, type StreamOptions, whole } from "../delivery/options.ts";
+import { checkKeys, resolveStreamOptions, type StreamOptions, whole } from "../delivery/options.ts";
 import { ConnectionError, DecodeError } from "../errors.ts";
 import type { ClientEvent } from "../event.ts";
 import type { Kind, Message } from "../message.ts";
@@ -82,6 +82,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   /** @internal Use {@linkcode Client.pubsub} or {@linkcode Client.subscribe}. */
   constructor(settings: Settings, topology: Topology, options: PubSubOptions<T>, onClosed: () => void) {
     const { signal, ...streamOptions } = options;
+    checkCall({ signal });
     const { clock } = settings.link;
     this.#settings = settings;
     this.#onClosed = onClosed;
@@ -164,6 +165,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
    * @throws {TypeError} when no name is given, or the handle is closed
    */
   stream<U = T>(names: StreamNames, options: StreamOptions<U> = {}): ReadableStream<Message<U>> {
+    checkKeys("a stream", names, { channels: 1, patterns: 1, shardChannels: 1 });
     const all = [
       ...kinded("channel", names.channels ?? []),
       ...kinded("pattern", names.patterns ?? []),
@@ -185,6 +187,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
    * @throws {RangeError} when `maxBatch` is less than 1
    */
   batches(options: BatchOptions = {}): ReadableStream<readonly Message<T>[]> {
+    checkKeys("batches", options, { maxBatch: 1 });
     const most = whole("maxBatch", options.maxBatch ?? 1_024, 1);
     return new QueueStream(new BatchSource(this.#stream.direct(), most));
   }
@@ -200,8 +203,9 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
    *
    * @throws {ReplyError} when the server refuses one
    */
-  synced(options: CallOptions = {}): Promise<void> {
-    return this.#answered(this.#supervisor.synced(options));
+  async synced(options: CallOptions = {}): Promise<void> {
+    checkCall(options);
+    await this.#answered(this.#supervisor.synced(options));
   }
 
   /** What happens to the connection, from now on. At most 1,024 events wait; the oldest go first. Ends when this is closed. */
@@ -220,6 +224,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
    * @throws {TimeoutError} when `timeoutMs` passed first; what waits then is dropped
    */
   async drain(options: CallOptions = {}): Promise<void> {
+    checkCall(options);
     if (this.#closing !== undefined) return await this.#closing;
     options.signal?.throwIfAborted();
     await this.#supervisor.close();
@@ -251,6 +256,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   }
 
   async #join(kind: Kind, names: Names, options: CallOptions): Promise<void> {
+    checkCall(options);
     const all = kinded(kind, names);
     if (all.length === 0) throw new TypeError(`${KINDS[kind].subscribe} needs at least one name`);
     await this.#add(this.#main, all, options);
@@ -274,6 +280,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   }
 
   async #leave(kind: Kind, names: Names | undefined, options: CallOptions): Promise<void> {
+    checkCall(options);
     const all = names === undefined ? this.#hub.names(this.#main, kind) : kinded(kind, names);
     options.signal?.throwIfAborted();
     for (const name of all) this.#hub.remove(this.#main, name);

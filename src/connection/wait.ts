@@ -16,6 +16,30 @@ export interface CallOptions {
 }
 
 /**
+ * Looks at the options of a call before anything is done for it.
+ *
+ * @throws {TypeError} when there is an unknown one, or one of the wrong type
+ * @throws {RangeError} when `timeoutMs` is less than 0
+ */
+export function checkCall(options: CallOptions): void {
+  // A signal in the place of the options would be a signal that nobody listens to.
+  if (typeof options !== "object" || options === null || "aborted" in options) {
+    throw new TypeError("The options of a call must be an object, such as { signal, timeoutMs }");
+  }
+  for (const key in options) {
+    if (key !== "signal" && key !== "timeoutMs") {
+      throw new TypeError(`Unknown option of a call: ${JSON.stringify(key)}`);
+    }
+  }
+  const { signal, timeoutMs = 0 } = options;
+  if (signal !== undefined && typeof signal?.aborted !== "boolean") {
+    throw new TypeError(`signal must be an AbortSignal: ${typeof signal}`);
+  }
+  if (typeof timeoutMs !== "number") throw new TypeError(`timeoutMs must be a number: ${typeof timeoutMs}`);
+  if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs must be at least 0: ${timeoutMs}`);
+}
+
+/**
  * What `promise` gives, unless the signal is aborted or the time is up first.
  *
  * @throws {TimeoutError} when `timeoutMs` passed first
@@ -23,10 +47,6 @@ export interface CallOptions {
 export function within<T>(promise: Promise<T>, what: string, options: CallOptions, clock: Clock): Promise<T> {
   const { signal, timeoutMs } = options;
   if (signal === undefined && timeoutMs === undefined) return promise;
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    promise.catch(() => {});
-    return Promise.reject(new RangeError(`timeoutMs must be at least 0: ${timeoutMs}`));
-  }
   return new Promise((resolve, reject) => {
     const abort = () => done(() => reject(signal!.reason));
     const cancel = timeoutMs === undefined

@@ -61,8 +61,9 @@ export function resolveStreamOptions<U>(options: StreamOptions<U>): Required<Str
   };
 }
 
-/** Throws when `options` has a key that `known` has not. */
+/** Throws when `options` has a key that `known` has not, or is no object. */
 export function checkKeys(what: string, options: object, known: object): void {
+  if (options === null || options === undefined) throw new TypeError(`The options of ${what} must be an object`);
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(known, key)) throw new TypeError(`Unknown option of ${what}: ${JSON.stringify(key)}`);
   }

@@ -7,6 +7,7 @@
 
 import { dirname, relative, resolve } from "node:path/posix";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { checkRequirements, TABLE } from "./check_requirements.ts";
 import * as walls from "./layers.ts";
 import { type Import, readSource, type Source, type Word } from "./source.ts";
 
@@ -239,7 +240,8 @@ function inProject(root: string, specifier: string): string {
 if (import.meta.main) {
   const root = resolve(import.meta.dirname ?? ".", "..");
   const files = await readProject(root);
-  const violations = checkLayers(files);
+  const table = await Deno.readTextFile(resolve(root, TABLE));
+  const violations = [...checkLayers(files), ...checkRequirements(table, files)];
   for (const { path, line, sentence } of violations) console.error(`${path}:${line}: ${sentence}`);
   console.log(`${files.length} files, ${violations.length} violations`);
   if (violations.length > 0) Deno.exit(1);

@@ -8,13 +8,16 @@
 import { stop, transform } from "esbuild";
 import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
-import { deno, jsrAnswers, ROOT, run } from "./deno.ts";
+import { deno, jsrAnswers, npmProgram, ROOT, run } from "./deno.ts";
+
+/** What builds: the one that needs JSR, or Deno itself. */
+export type Builder = "dnt" | "pack";
 
 /** How to build. */
 export interface BuildOptions {
   /** Where the tarball goes. */
   folder: string;
-  builder: "dnt" | "pack";
+  builder: Builder;
 }
 
 /** What was built. */
@@ -64,7 +67,7 @@ export async function buildNpm({ folder, builder }: BuildOptions): Promise<Built
   }
 }
 
-async function buildIn(stage: string, folder: string, builder: BuildOptions["builder"]): Promise<Built> {
+async function buildIn(stage: string, folder: string, builder: Builder): Promise<Built> {
   await Deno.mkdir(folder, { recursive: true });
   const root = builder === "dnt" ? await buildWithDnt(stage) : await buildWithPack(stage);
   for (const document of DOCUMENTS) await Deno.copyFile(resolve(ROOT, document), resolve(root, document));
@@ -171,7 +174,7 @@ async function addShebang(path: string): Promise<void> {
 }
 
 async function npm(args: readonly string[], cwd: string): Promise<string> {
-  const command = new Deno.Command("npm", { args: [...args], cwd, stdin: "null", stderr: "piped" });
+  const command = new Deno.Command(npmProgram("npm"), { args: [...args], cwd, stdin: "null", stderr: "piped" });
   const { success, stdout, stderr } = await command.output();
   if (!success) throw new Error(`Cannot run npm ${args[0]}: ${new TextDecoder().decode(stderr)}`);
   return new TextDecoder().decode(stdout);

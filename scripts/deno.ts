@@ -51,6 +51,17 @@ export async function has(program: string): Promise<boolean> {
   }
 }
 
+/** The name of a program of npm, which is a script on Windows. */
+export function npmProgram(name: "npm" | "npx"): string {
+  return Deno.build.os === "windows" ? `${name}.cmd` : name;
+}
+
+/** Installs packages of npm, such as `name@1.0.0`, into the project in a folder. */
+export function npmInstall(folder: string, packages: readonly string[]): Promise<Ended> {
+  const flags = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+  return run(npmProgram("npm"), ["install", ...flags, ...packages], { cwd: folder });
+}
+
 /** Whether packages can be had from JSR; asks once, briefly. */
 export async function jsrAnswers(): Promise<boolean> {
   return (await deno(["eval", "--no-config", 'import "jsr:@std/assert@1/equal"'], { timeoutMs: 10_000 })).ok;

@@ -1,6 +1,7 @@
 /**
- * The one test command: `deno run -A scripts/test.ts [all | ok | STEP] [PATH…]`. Every step runs, also after a failed
- * one; the last line is `N passed, N failed`. With paths only the tests below them run.
+ * The one test command: `deno run -A scripts/test.ts [all | everywhere | ok | STEP] [PATH…]`. Every step runs, also after
+ * a failed one; the last line is `N passed, N failed`. With paths only the tests below them run. A path that ends in
+ * `.tgz` is an npm package to test in place of one that is built now.
  *
  * @module
  */
@@ -8,13 +9,18 @@
 import { resolve } from "node:path";
 import { deno, type Ended, importMapArgs, listFiles, ROOT } from "./deno.ts";
 import { closingLine, type Counts, judge, sum } from "./junit.ts";
+import { NpmProject, runsOnNode } from "./npm_project.ts";
+import { furtherNodes, nodeOnPath } from "./runtimes.ts";
+import { shortSet, testOnNodes } from "./test_node.ts";
+import { testPackage } from "./test_package.ts";
 
 const GATE = ["format", "lint", "types", "layers", "documents", "examples", "publish", "pure"] as const;
-const STEP_NAMES = [...GATE, "redis", "live", "node"] as const;
+const STEP_NAMES = [...GATE, "redis", "live", "package", "node", "nodes"] as const;
 
 type StepName = typeof STEP_NAMES[number];
 
-const SETS: Record<string, readonly StepName[]> = { all: STEP_NAMES, ok: GATE };
+/** `everywhere` runs the whole suite on every runtime, `all` a part of it on those that differ least. */
+const SETS: Record<string, readonly StepName[]> = { all: STEP_NAMES, everywhere: STEP_NAMES, ok: GATE };
 
 interface Step {
   title: string;
@@ -26,6 +32,10 @@ interface Context {
   importMap: readonly string[];
   /** The test files that were asked for. */
   tests: readonly string[];
+  /** Whether these tests, all of them, are to run on every runtime. */
+  whole: boolean;
+  /** The npm package, installed; built when it is first asked for. */
+  project(): Promise<NpmProject>;
 }
 
 interface Result {
@@ -62,7 +72,20 @@ const STEPS: Record<StepName, Step> = {
     title: "Live tests",
     run: ({ importMap, tests }) => runTests(tests.filter(isNeedy), [...importMap, "-A"]),
   },
-  node: { title: "npm package on Node", run: runOnNode },
+  package: { title: "npm package", run: async ({ project }) => await testPackage(await project()) },
+  node: {
+    title: "npm package on Node",
+    run: async ({ project, tests }) => {
+      return await testOnNodes(await project(), tests.filter(runsOnNode), [await nodeOnPath()]);
+    },
+  },
+  nodes: {
+    title: "npm package on further Nodes",
+    run: async ({ project, tests, whole }) => {
+      const some = tests.filter(runsOnNode);
+      return await testOnNodes(await project(), whole ? some : shortSet(some), await furtherNodes());
+    },
+  },
 };
 
 async function check(args: readonly string[]): Promise<Result> {
@@ -99,11 +122,6 @@ async function findRedis(): Promise<Result> {
   const { prepareRedis } = await import("./redis.ts");
   const prepared = await prepareRedis();
   return prepared.ok ? { ...fromEnd(prepared), note: prepared.output } : fromEnd(prepared);
-}
-
-async function runOnNode({ tests }: Context): Promise<Result> {
-  const { runsOnNode, testOnNode } = await import("./test_node.ts");
-  return await testOnNode(tests.filter(runsOnNode));
 }
 
 function isNeedy(path: string): boolean {
@@ -144,16 +162,31 @@ if (import.meta.main) {
   const importMap = await importMapArgs();
   if (importMap.length > 0) console.log("JSR does not answer: stand-ins take the place of @std (tests/support/std)");
   const all = (await listFiles("tests")).filter((path) => path.endsWith("_test.ts"));
-  const wanted = paths.map((path) => resolve(path));
+  const [tarball] = paths.filter(isTarball);
+  const wanted = paths.filter((path) => !isTarball(path)).map((path) => resolve(path));
   const tests = wanted.length === 0
     ? all
     : all.filter((test) => wanted.some((path) => isBelow(resolve(ROOT, test), path)));
+  let project: Promise<NpmProject> | undefined;
+  const builder = importMap.length === 0 ? "dnt" : "pack";
+  const context: Context = {
+    importMap,
+    tests,
+    whole: set === "everywhere" || wanted.length > 0,
+    project: () =>
+      project ??= NpmProject.create({ tests, artefact: tarball === undefined ? { builder } : { tarball } }),
+  };
   const results: Counts[] = [];
-  for (const name of names) results.push(await runStep(STEPS[name], { importMap, tests }));
+  for (const name of names) results.push(await runStep(STEPS[name], context));
+  await project?.then((project) => project[Symbol.asyncDispose](), () => {});
   const total = sum(results);
   for (const skipped of total.skipped) console.log(`skipped: ${skipped}`);
   console.log(closingLine(total));
   Deno.exit(total.failed > 0 ? 1 : 0);
+}
+
+function isTarball(path: string): boolean {
+  return path.endsWith(".tgz");
 }
 
 function isBelow(file: string, path: string): boolean {

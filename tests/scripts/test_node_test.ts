@@ -1,18 +1,13 @@
-import { assertEquals } from "@std/assert";
-import { runsOnNode } from "../../scripts/test_node.ts";
+import { assert, assertEquals } from "@std/assert";
+import { listFiles } from "../../scripts/deno.ts";
+import { shortSet } from "../../scripts/test_node.ts";
 import { test } from "../support/test.ts";
 
-test("Only the tests of the scripts and of Deno's own transport stay away from Node", () => {
-  const paths = [
-    "tests/contract/deno_test.ts",
-    "tests/contract/node_test.ts",
-    "tests/live/cli_test.ts",
-    "tests/resp/reader_test.ts",
-    "tests/scripts/junit_test.ts",
-  ];
-  assertEquals(paths.filter(runsOnNode), [
-    "tests/contract/node_test.ts",
-    "tests/live/cli_test.ts",
-    "tests/resp/reader_test.ts",
-  ]);
+test("Further runtimes run the contract, the live ways of a message, and README", async () => {
+  const all = (await listFiles("tests")).filter((path) => path.endsWith("_test.ts"));
+  const short = shortSet(all);
+  for (const path of ["contract/node", "live/deliver", "live/readme", "live/reconnect", "live/cli"]) {
+    assert(short.includes(`tests/${path}_test.ts`), path);
+  }
+  assertEquals(short.filter((path) => path.startsWith("tests/resp/")), []);
 });

@@ -1,0 +1,68 @@
+/**
+ * The programs that run the suite on the npm package. Those that are not on the PATH come from npm, where it has them.
+ *
+ * @module
+ */
+
+import { npmProgram, run } from "./deno.ts";
+
+/** A program that runs JavaScript. */
+export interface Runtime {
+  /** Such as `Node 24.21.0`. */
+  title: string;
+  /** The path of the program. */
+  program: string;
+}
+
+/** A runtime, or why there is none. */
+export type Found = { kind: "found"; runtime: Runtime } | { kind: "missing"; title: string; reason: string };
+
+/** The least Node that the package runs on. */
+export const MIN_NODE = 20;
+
+/** The lines of Node that are tested beside the one on the PATH, as npm tags and ranges. */
+export const NODE_LINES = ["20", "22", "24", "latest"];
+
+const TELL = "console.log(process.execPath + '\\n' + process.versions.node)";
+
+/** The Node on the PATH. */
+export async function nodeOnPath(): Promise<Found> {
+  const found = await ask("Node on the PATH", "node", []);
+  return found.kind === "found" && major(found.runtime) < MIN_NODE
+    ? { kind: "missing", title: "Node on the PATH", reason: `${found.runtime.title} is older than ${MIN_NODE}` }
+    : found;
+}
+
+/** One Node of each line, as npm brings them; not of the line that the PATH has already, unless that is a part of it. */
+export async function furtherNodes(lines: readonly string[] = NODE_LINES): Promise<Found[]> {
+  const onPath = await nodeOnPath();
+  const known = onPath.kind === "found" ? String(major(onPath.runtime)) : undefined;
+  const found: Found[] = [];
+  for (const line of lines.filter((line) => line !== known)) {
+    found.push(await ask(`Node ${line}`, npmProgram("npx"), ["-y", "-p", `node@${line}`, "node"]));
+  }
+  return unique(found);
+}
+
+/** Leaves out what was found before: the newest may be of a line that is asked for, too. */
+export function unique(all: readonly Found[]): Found[] {
+  return all.filter((one, index) =>
+    one.kind === "missing" ||
+    all.findIndex((other) => other.kind === "found" && other.runtime.title === one.runtime.title) === index
+  );
+}
+
+async function ask(title: string, program: string, args: readonly string[]): Promise<Found> {
+  try {
+    const { ok, output } = await run(program, [...args, "-e", TELL], { timeoutMs: 120_000 });
+    const [path, version] = output.trim().split(/\r?\n/).slice(-2);
+    if (ok && path && version) return { kind: "found", runtime: { title: `Node ${version}`, program: path } };
+    return { kind: "missing", title, reason: output.trim().split(/\r?\n/).at(-1) ?? "" };
+  } catch (error) {
+    return { kind: "missing", title, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function major({ title }: Runtime): number {
+  return Number(/\d+/.exec(title)?.[0] ?? 0);
+}

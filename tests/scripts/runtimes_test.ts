@@ -1,0 +1,22 @@
+import { assertEquals } from "@std/assert";
+import { type Found, MIN_NODE, NODE_LINES, nodeOnPath, unique } from "../../scripts/runtimes.ts";
+import { test } from "../support/test.ts";
+
+const found = (title: string): Found => ({ kind: "found", runtime: { title, program: "/bin/node" } });
+
+test("A version that two lines lead to is tested once, and what is missing is never left out", () => {
+  const missing: Found = { kind: "missing", title: "Node 22", reason: "no network" };
+  const all = [found("Node 24.1.0"), missing, found("Node 26.0.0"), missing, found("Node 26.0.0")];
+  assertEquals(unique(all), [found("Node 24.1.0"), missing, found("Node 26.0.0"), missing]);
+});
+
+test("The least Node is tested, and the newest", () => {
+  assertEquals([NODE_LINES[0], NODE_LINES.at(-1)], [String(MIN_NODE), "latest"]);
+});
+
+test("The Node on the PATH is told with its version and its path", async () => {
+  const onPath = await nodeOnPath();
+  if (onPath.kind === "missing") throw new Error(onPath.reason);
+  assertEquals(/^Node \d+\.\d+\.\d+$/.test(onPath.runtime.title), true);
+  assertEquals((await Deno.stat(onPath.runtime.program)).isFile, true);
+});

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { decodeName } from "../../src/name.ts";
-import { type Topic, Topics } from "../../src/run/topics.ts";
+import { KINDS } from "../../src/protocol/kind.ts";
+import { type Header, type Topic, Topics } from "../../src/run/topics.ts";
 import { concat } from "../../src/resp/writer.ts";
 import { Dice } from "../support/dice.ts";
 import { collect, held } from "../support/garbage.ts";
@@ -17,26 +18,36 @@ function names(...texts: readonly [string] | readonly [string, string]): Names {
   return texts.map((text) => encoder.encode(text)) as unknown as Names;
 }
 
-/** Finds the topic of names that stand on the wire as servers write them, `before` bytes from the start of the memory. */
-function find(topics: Topics, names: Names, before = 0): Topic {
-  const parts: Uint8Array[] = [new Uint8Array(before).fill(0x24)];
+/** The header of a message as servers write it, `before` bytes from the start of the memory. */
+function headerOf(names: Names, before = 0): { readonly bytes: Uint8Array; readonly header: Header } {
+  const kind = names.length === 2 ? "pattern" : "channel";
+  const { message, messageArity } = KINDS[kind];
+  const start = encoder.encode(`>${messageArity}\r\n$${message.length}\r\n${message}\r\n`);
+  const parts: Uint8Array[] = [new Uint8Array(before).fill(0x24), start];
   const bounds: [number, number][] = [];
-  let at = before;
+  let at = before + start.length;
   for (const name of names) {
-    const header = encoder.encode(`$${name.length}\r\n`);
-    parts.push(header, name, encoder.encode("\r\n"));
-    bounds.push([at + header.length, at + header.length + name.length]);
-    at += header.length + name.length + 2;
+    const length = encoder.encode(`$${name.length}\r\n`);
+    parts.push(length, name, encoder.encode("\r\n"));
+    bounds.push([at + length.length, at + length.length + name.length]);
+    at += length.length + name.length + 2;
   }
   const bytes = concat([...parts, encoder.encode("$")]);
   const [channelFrom, channelTo] = bounds.at(-1)!;
   const [patternFrom, patternTo] = bounds.length === 2 ? bounds[0]! : [0, 0];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return topics.find(bytes, view, { patternFrom, patternTo, channelFrom, channelTo });
+  const length = bytes.length - before;
+  return { bytes, header: { kind, at: before, length, patternFrom, patternTo, channelFrom, channelTo } };
 }
 
-function newTopics(kind: "channel" | "pattern" | "shard" = "channel", subscriptions = 0): Topics {
-  return new Topics(kind, () => subscriptions);
+/** Finds the topic of names, in the way of the scanner. */
+function find(topics: Topics, names: Names, before = 0): Topic {
+  const { bytes, header } = headerOf(names, before);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return topics.guess(view, before, header.length) ?? topics.find(bytes, view, header);
+}
+
+function newTopics(subscriptions = 0): Topics {
+  return new Topics(() => subscriptions);
 }
 
 test("the same bytes are the same topic, wherever they stand", () => {
@@ -50,7 +61,7 @@ test("the same bytes are the same topic, wherever they stand", () => {
 });
 
 test("a topic of a pattern has both names, and is another for each of either", () => {
-  const topics = newTopics("pattern");
+  const topics = newTopics();
   const topic = find(topics, names("n*", "news"));
   assertEquals([topic.kind, topic.channel, topic.pattern], ["pattern", "news", "n*"]);
   assertStrictEquals(find(topics, names("n*", "news"), 3), topic);
@@ -132,7 +143,7 @@ test("names are never mixed up, however alike they are", () => {
 test("a pattern and a channel are never mixed up with others that look the same in a row", () => {
   const pairs = fc.array(fc.tuple(anyName, anyName), { maxLength: 20, size: "max" });
   fc.assert(
-    fc.property(pairs, (all) => assertNeverMixed(newTopics("pattern"), [...all, ...all])),
+    fc.property(pairs, (all) => assertNeverMixed(newTopics(), [...all, ...all])),
     { numRuns: 300 },
   );
 });
@@ -141,57 +152,91 @@ test("a pattern and a channel are never mixed up with others that look the same 
 const twins = fc.tuple(trap, trap, trap).map(([left, middle, right]): [Names, Names] => {
   const join = (a: Uint8Array, b: Uint8Array) => concat([a, encoder.encode(`\r\n$${b.length}\r\n`), b]);
   return [[left, join(middle, right)], [
-    join(left, join(middle, right)).slice(0, -right.length - header(right)),
+    join(left, join(middle, right)).slice(0, -right.length - between(right)),
     right,
   ]];
 });
 
-function header({ length }: Uint8Array): number {
+function between({ length }: Uint8Array): number {
   return `\r\n$${length}\r\n`.length;
 }
 
 test("two pairs of a pattern and a channel whose bytes on the wire are the same are still two", () => {
   const [one, other] = [names("a", "b\r\n$1\r\nc"), names("a\r\n$8\r\nb", "c")];
-  const topics = newTopics("pattern");
+  const topics = newTopics();
   assertEquals([find(topics, one), find(topics, other)].map(({ pattern, channel }) => [pattern, channel]), [
     ["a", "b\r\n$1\r\nc"],
     ["a\r\n$8\r\nb", "c"],
   ]);
   fc.assert(fc.property(fc.array(twins, { minLength: 1, maxLength: 5 }), (all) => {
-    assertNeverMixed(newTopics("pattern"), [...all, ...all].flat());
+    assertNeverMixed(newTopics(), [...all, ...all].flat());
   }));
 });
 
 test("300,000 names of the same length, of which some must have the same hash, are not mixed up", () => {
   const dice = new Dice(7);
-  const [count, size] = [300_000, 8 + "\r\n$".length];
-  const bytes = Uint8Array.from({ length: count * size }, (_, i) => {
-    return i % size < 8 ? Math.floor(dice.next() * 128) : "\r\n$".charCodeAt(i % size - 8);
-  });
+  const { bytes, header } = headerOf(names("12345678"));
+  const count = 300_000;
   const view = new DataView(bytes.buffer);
-  const topics = newTopics("channel", count / 2);
-  const bounds = (i: number) => ({ patternFrom: 0, patternTo: 0, channelFrom: i * size, channelTo: i * size + 8 });
-  const found = Array.from({ length: count }, (_, i) => topics.find(bytes, view, bounds(i)));
-  const text = new TextDecoder().decode(bytes);
-  const mixed = found.filter(({ channel }, i) => channel !== text.slice(i * size, i * size + 8));
-  const forgotten = found.filter((topic, i) => topics.find(bytes, view, bounds(i)) !== topic);
+  const topics = newTopics(count / 2);
+  const name = bytes.subarray(header.channelFrom, header.channelTo);
+  const all = Uint8Array.from({ length: 8 * count }, () => Math.floor(dice.next() * 128));
+  const lookUp = (i: number) => {
+    name.set(all.subarray(8 * i, 8 * i + 8));
+    return topics.find(bytes, view, header);
+  };
+  const found = Array.from({ length: count }, (_, i) => lookUp(i));
+  const text = new TextDecoder().decode(all);
+  const mixed = found.filter(({ channel }, i) => channel !== text.slice(8 * i, 8 * i + 8));
+  const forgotten = found.filter((topic, i) => lookUp(i) !== topic);
   assertEquals([mixed.length, forgotten.length], [0, 0]);
 });
 
-test("names of up to 256 bytes are remembered, longer ones are found and forgotten", () => {
-  for (const [length, remembered] of [[255, true], [256, true], [257, false], [5_000, false]] as const) {
+/** The only names of a topic whose header has so many bytes. */
+function namesOfHeader(length: number, kind: "channel" | "pattern"): Names {
+  const pattern = kind === "pattern" ? ["p".repeat(100)] as const : [];
+  for (let size = length;; size--) {
+    const all = names(...[...pattern, "é".repeat(size >> 1) + "x".repeat(size & 1)] as [string]);
+    if (headerOf(all).header.length === length) return all;
+  }
+}
+
+test("topics with a header of up to 288 bytes are remembered, others are found and forgotten", () => {
+  for (const kind of ["channel", "pattern"] as const) {
+    for (const [length, remembered] of [[287, true], [288, true], [289, false], [5_000, false]] as const) {
+      const topics = newTopics();
+      const all = namesOfHeader(length, kind);
+      const topic = find(topics, all);
+      assertEquals([topic.length, topic.channel], [length, decodeName(all.at(-1)!)]);
+      assertEquals(find(topics, all) === topic, remembered, `${kind} ${length}`);
+    }
+  }
+});
+
+test("names with words that are zero or not a number are found, never mixed up, and not remembered", () => {
+  for (let before = 0; before < 8; before++) {
+    const pieces = [[0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0x80], [1, 0, 0, 0, 0, 0, 0xf8, 0x7f]];
+    const all = pieces.map((bytes): Names => [Uint8Array.of(...new Array(before).fill(0x61), ...bytes, 1, 2, 3)]);
     const topics = newTopics();
-    const name = "é".repeat(length >> 1) + "x".repeat(length & 1);
-    const topic = find(topics, names(name));
-    assertEquals([topic.channel, find(topics, names(name)) === topic], [name, remembered]);
+    for (let round = 0; round < 3; round++) {
+      for (const names of all) assertEquals(find(topics, names).channel, decodeName(names[0]));
+    }
   }
-  // For a pattern, what stands between the names counts.
-  const topics = newTopics("pattern");
-  const key = (length: number) => names("p".repeat(100), "c".repeat(length - 100 - "\r\n$149\r\n".length));
-  for (const [length, remembered] of [[256, true], [257, false]] as const) {
-    const topic = find(topics, key(length));
-    assertEquals([topic.pattern?.length, find(topics, key(length)) === topic], [100, remembered]);
-  }
+  const alone = newTopics();
+  const zeros: Names = [new Uint8Array(24)];
+  assert(find(alone, zeros) !== find(alone, zeros));
+});
+
+test("a guess is made only where the whole header is left", () => {
+  const topics = newTopics();
+  const { bytes, header } = headerOf(names("news"));
+  const view = new DataView(bytes.buffer);
+  assertEquals(topics.guess(view, 0, bytes.length), undefined);
+  const topic = topics.find(bytes, view, header);
+  assertStrictEquals(topics.guess(view, 0, header.length), topic);
+  assertEquals(topics.guess(view, 0, header.length - 1), undefined);
+  bytes[header.channelFrom] = 0x4e;
+  assertEquals(topics.guess(view, 0, header.length), undefined);
 });
 
 /** Looks for so many different names; how many of them, from the last one on, are remembered. */
@@ -205,10 +250,10 @@ function remembered(topics: Topics, count: number): number {
 for (const [subscriptions, most] of [[0, 4_096], [2_048, 4_096], [2_049, 4_098], [6_000, 12_000]] as const) {
   test(`with ${subscriptions} subscriptions ${most} names are remembered, and never more`, () => {
     for (const count of [1, 1_000, most - 1, most]) {
-      assertEquals(remembered(newTopics("channel", subscriptions), count), count);
+      assertEquals(remembered(newTopics(subscriptions), count), count);
     }
     for (const count of [most + 1, most + 100, 2 * most, 2 * most + 1, 3 * most + 7]) {
-      const left = remembered(newTopics("channel", subscriptions), count);
+      const left = remembered(newTopics(subscriptions), count);
       assert(left > 0 && left <= most, `${left} of ${count}`);
     }
   });
@@ -226,7 +271,7 @@ test("what was forgotten is remembered anew", () => {
 
 test("fewer subscriptions make it forget with the next new name, not with one that it knows", () => {
   let subscriptions = 5_000;
-  const topics = new Topics("channel", () => subscriptions);
+  const topics = new Topics(() => subscriptions);
   assertEquals(remembered(topics, 10_000), 10_000);
   const topic = find(topics, names("channel:0"));
   subscriptions = 10;
@@ -247,6 +292,15 @@ testUnless(CANNOT, "whoever keeps a topic keeps no other one that is forgotten",
   }
   await held();
   assertEquals([first.channel, forgotten.filter((topic) => topic.deref() !== undefined).length], ["channel:0", 0]);
+});
+
+testUnless(CANNOT, "whoever keeps a topic that was never remembered keeps none that came after it", async () => {
+  const topics = newTopics();
+  const first = find(topics, names("x".repeat(1_000)));
+  const later = Array.from({ length: 100 }, (_, i) => new WeakRef(find(topics, names("y".repeat(1_000 + i)))));
+  find(topics, names("z"));
+  await held();
+  assertEquals([first.channel.length, later.filter((topic) => topic.deref() !== undefined).length], [1_000, 0]);
 });
 
 testUnless(CANNOT, "what is forgotten takes no memory", async () => {

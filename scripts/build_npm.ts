@@ -43,7 +43,7 @@ interface Dnt {
     package: { name: string; version: string };
     shims: Record<string, never>;
     declaration: "inline";
-    compilerOptions: { target: "ES2022" };
+    compilerOptions: { target: "ES2022"; lib: ("ESNext" | "DOM" | "DOM.Iterable")[] };
     scriptModule: false;
     typeCheck: false;
     test: false;
@@ -53,6 +53,7 @@ interface Dnt {
 }
 
 const DNT: string = "@deno/dnt";
+const DNT_FILE = /[/\\]_dnt\.[^/\\]*$/;
 const DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE"];
 const NODE = "node20";
 const SHEBANG = "#!/usr/bin/env node\n";
@@ -124,7 +125,7 @@ async function buildWithDnt(stage: string): Promise<string> {
     package: { name: config.name, version: config.version },
     shims: {},
     declaration: "inline",
-    compilerOptions: { target: "ES2022" },
+    compilerOptions: { target: "ES2022", lib: ["ESNext", "DOM", "DOM.Iterable"] },
     scriptModule: false,
     // `deno check` has seen the sources, and the Node suite runs on the packed package: see test_node.ts.
     typeCheck: false,
@@ -132,7 +133,17 @@ async function buildWithDnt(stage: string): Promise<string> {
     skipNpmInstall: true,
     skipSourceOutput: true,
   });
+  await eachFile(stage, async (path) => {
+    if (DNT_FILE.test(path)) await Deno.remove(path);
+    else if (/\.(js|d\.ts)$/.test(path)) await Deno.writeTextFile(path, withoutShims(await Deno.readTextFile(path)));
+  });
   return stage;
+}
+
+/** Takes out what dnt adds, with no shim asked for: a proxy of `globalThis`, and polyfills of what every Node here has. */
+export function withoutShims(code: string): string {
+  return code.replace(/^import (\* as dntShim from )?"[^"]*_dnt\.(shims|polyfills)\.js";\r?\n/gm, "")
+    .replaceAll("dntShim.dntGlobalThis", "globalThis");
 }
 
 async function buildWithPack(stage: string): Promise<string> {
@@ -156,20 +167,25 @@ async function buildWithPack(stage: string): Promise<string> {
  * TypeScript files that it adds though no entry point reaches them.
  */
 async function finishCode(folder: string): Promise<void> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const path = resolve(folder, name);
-    if (isDirectory) await finishCode(path);
-    else if (name.endsWith(".ts") && !name.endsWith(".d.ts")) await Deno.remove(path);
-    else if (name.endsWith(".js")) {
+  await eachFile(folder, async (path) => {
+    if (path.endsWith(".ts") && !path.endsWith(".d.ts")) await Deno.remove(path);
+    else if (path.endsWith(".js")) {
       const { code } = await transform(await Deno.readTextFile(path), { target: NODE, format: "esm", charset: "utf8" });
       await Deno.writeTextFile(path, code);
     }
+  });
+}
+
+async function eachFile(folder: string, visit: (path: string) => Promise<void>): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = resolve(folder, name);
+    await (isDirectory ? eachFile(path, visit) : visit(path));
   }
 }
 
+/** It is not in the source, as dnt cannot read one. */
 async function addShebang(path: string): Promise<void> {
-  const code = await Deno.readTextFile(path);
-  if (!code.startsWith("#!")) await Deno.writeTextFile(path, SHEBANG + code);
+  await Deno.writeTextFile(path, SHEBANG + await Deno.readTextFile(path));
   if (Deno.build.os !== "windows") await Deno.chmod(path, 0o755);
 }
 

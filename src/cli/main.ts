@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The command line: `deno run -A jsr:@earshot/redis/cli`, `npx @earshot/redis`. Importing it runs it.
  *

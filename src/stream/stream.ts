@@ -29,6 +29,14 @@ export interface Source<T> {
   onEnd: (() => void) | undefined;
 }
 
+// As the platform has them; not every set of declarations that users compile with has names for them.
+interface IterationOptions {
+  preventCancel?: boolean | undefined;
+}
+interface Values<T> extends AsyncIterableIterator<T>, AsyncDisposable {
+  [Symbol.asyncIterator](): Values<T>;
+}
+
 /** The stream. `pipeTo`, `pipeThrough`, `tee`, `getReader` and `cancel` are the platform's own. */
 export class QueueStream<T> extends ReadableStream<T> {
   #inlet: Inlet<T>;
@@ -50,20 +58,20 @@ export class QueueStream<T> extends ReadableStream<T> {
   }
 
   /** Iterates as the platform's streams do: leaving the loop cancels the stream, unless `preventCancel` is set. */
-  override values(options?: ReadableStreamIteratorOptions | null): AsyncIterableIterator<T> {
+  override values(options?: IterationOptions | null): Values<T> {
     // Asked first: a getter that throws must not leave the stream locked.
     const preventCancel = Boolean(options?.preventCancel);
     return new DirectIterator(this.direct(), preventCancel);
   }
 
   /** As {@linkcode values}. */
-  override [Symbol.asyncIterator](options?: ReadableStreamIteratorOptions | null): AsyncIterableIterator<T> {
+  override [Symbol.asyncIterator](options?: IterationOptions | null): Values<T> {
     return this.values(options);
   }
 }
 
 /** The platform's side: one `pull` an item. */
-class Inlet<T> implements UnderlyingDefaultSource<T> {
+class Inlet<T> {
   readonly source: Source<T>;
   /** Set by whoever takes directly: hears that the state is no longer `open`. */
   onDirectEnd: (() => void) | undefined;
@@ -255,7 +263,7 @@ export class Direct<T> implements Omit<Source<T>, "onEnd"> {
   }
 }
 
-class DirectIterator<T> implements AsyncIterableIterator<T> {
+class DirectIterator<T> implements Values<T> {
   #direct: Direct<T>;
   #preventCancel: boolean;
   #state: "open" | "done" = "open";
@@ -312,6 +320,10 @@ class DirectIterator<T> implements AsyncIterableIterator<T> {
       else await this.#direct.cancel(value);
     }
     return { value, done: true };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
   }
 
   [Symbol.asyncIterator](): this {

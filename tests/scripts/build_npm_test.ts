@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { finishManifest } from "../../scripts/build_npm.ts";
+import { finishManifest, withoutShims } from "../../scripts/build_npm.ts";
 import { test } from "../support/test.ts";
 
 const EXPORTS = {
@@ -22,4 +22,18 @@ test("The manifest has entries with types, a command, and no dependency", () => 
 test("A manifest without one of the exports is refused", () => {
   const { "./cli": _, ...exports } = EXPORTS;
   assertThrows(() => finishManifest({ exports }), Error, "./cli");
+});
+
+test("Nothing of dnt's own is left in the code", () => {
+  const code = [
+    "/** What it is. */",
+    'import "../../_dnt.polyfills.js";',
+    'import * as dntShim from "../../_dnt.shims.js";',
+    'import { a } from "./a.js";',
+    'if ("Deno" in dntShim.dntGlobalThis) a();',
+    "",
+  ].join("\n");
+  const clean = '/** What it is. */\nimport { a } from "./a.js";\nif ("Deno" in globalThis) a();\n';
+  assertEquals(withoutShims(code), clean);
+  assertEquals(withoutShims(clean), clean);
 });

@@ -13,6 +13,16 @@ import type { Argument } from "../resp/writer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
 
+/** How often the timer looks whether the machine slept, in milliseconds, and how late it then is at least. */
+const BEAT_MS = 2_000;
+const JUMP_MS = 1_000;
+/** A read that waits so long has found the socket empty: we keep up, in milliseconds. */
+const EMPTY_MS = 100;
+/** So much must have waited for us before we count as too slow, in bytes: less is no reason to cut anybody off. */
+const SLOW_BYTES = 65_536;
+const TOO_SLOW = "likely client-output-buffer-limit, since we read too slowly: " +
+  'take messages faster, use another overflow than "block", or raise that limit';
+
 /** What a connection is given. */
 export interface ConnectionOptions {
   readonly session: SessionOptions;
@@ -36,7 +46,12 @@ export class Connection {
   #writing: "idle" | "scheduled" | "busy" = "idle";
   /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
-  #timer: { readonly at: number; readonly cancel: () => void } | undefined;
+  /** How many bytes were read since we fell behind; undefined while we keep up. */
+  #backlog: number | undefined;
+  /** When the read that is under way began, while there is a backlog. */
+  #readAt = 0;
+  /** The one timer: when it is due on the clock, and by the date. */
+  #timer: { readonly at: number; readonly date: number; readonly cancel: () => void } | undefined;
 
   /** Makes the connection; {@linkcode start} sets it in motion. */
   constructor(transport: Transport, options: ConnectionOptions) {
@@ -88,6 +103,7 @@ export class Connection {
     let open = () => {};
     const opened = new Promise<void>((resolve) => open = resolve);
     this.#gate = { opened, open };
+    this.#fallBehind();
     this.#session.pause();
   }
 
@@ -95,6 +111,7 @@ export class Connection {
   resume(): void {
     if (this.#gate === undefined) return;
     this.#session.resume(this.#options.clock.now());
+    this.#fallBehind();
     this.#gate.open();
     this.#gate = undefined;
     this.#touch();
@@ -136,7 +153,8 @@ export class Connection {
       }
       if (this.#state === "ended") return;
       this.#touch();
-      this.#transport.read(this.#session.room()).then(this.#receive, this.#fail);
+      if (this.#backlog !== undefined) this.#readAt = this.#options.clock.now();
+      this.#transport.read(this.#session.room()).then(this.#receive, this.#cut);
     } catch (error) {
       this.#fail(error);
     }
@@ -144,9 +162,14 @@ export class Connection {
 
   #receive = (chunk: Uint8Array | undefined): void => {
     if (this.#state === "ended") return;
-    if (chunk === undefined) return this.#fail(this.#closed("the server closed it"));
+    if (chunk === undefined) return this.#cut();
     try {
-      this.#session.receive(chunk, this.#options.clock.now());
+      const now = this.#options.clock.now();
+      this.#session.receive(chunk, now);
+      if (this.#backlog !== undefined) {
+        const empty = this.#gate === undefined && now - this.#readAt > EMPTY_MS;
+        this.#backlog = empty ? undefined : this.#backlog + chunk.length;
+      }
     } catch (error) {
       // A transport that a user has brought gave something else than bytes.
       return this.#fail(error);
@@ -155,6 +178,20 @@ export class Connection {
   };
 
   #fail = (error: unknown): void => this.abort(this.#toRedisError(error));
+
+  /** The peer ended it, or the network did. A server that cuts off a slow subscriber says no word. */
+  #cut = (error?: unknown): void => {
+    const cause = error === undefined ? this.#closed("the server closed it") : this.#toRedisError(error);
+    const slow = this.subscriptions !== undefined && (this.#backlog ?? 0) >= SLOW_BYTES;
+    const { endpoint } = this.#options;
+    this.abort(slow ? new ConnectionError(`${cause.message}, ${TOO_SLOW}`, { endpoint, cause: error }) : cause);
+  };
+
+  /** We do not read, or did not: a read that is under way tells nothing of the time before. */
+  #fallBehind(): void {
+    this.#backlog ??= 0;
+    this.#readAt = this.#options.clock.now();
+  }
 
   /** After anything that may have made output, or moved the deadline. */
   #touch(): void {
@@ -167,14 +204,23 @@ export class Connection {
     // A timer that comes too early looks again; only one that comes too late has to be replaced.
     if (deadline === Infinity || (this.#timer !== undefined && this.#timer.at <= deadline)) return;
     this.#timer?.cancel();
-    const cancel = this.#options.clock.after(deadline - this.#options.clock.now(), () => this.#tick());
-    this.#timer = { at: deadline, cancel };
+    const { clock } = this.#options;
+    const now = clock.now();
+    const ms = Math.min(deadline - now, BEAT_MS);
+    this.#timer = { at: now + ms, date: clock.date() + ms, cancel: clock.after(ms, () => this.#tick()) };
   }
 
   #tick(): void {
+    const { clock } = this.#options;
+    const now = clock.now();
+    const { at, date } = this.#timer!;
     this.#timer = undefined;
+    // Where the clock stands still while the machine sleeps, the date tells.
+    const lateMs = Math.max(now - at, clock.date() - date);
+    // Our program was busy, and may be far behind.
+    if (now - at > JUMP_MS) this.#fallBehind();
     try {
-      this.#session.tick(this.#options.clock.now());
+      this.#session.tick(now, lateMs > JUMP_MS ? "jumped" : "passed");
       this.#touch();
     } catch (error) {
       this.#fail(error);

@@ -3,9 +3,11 @@
  * of silence a PING is due; when `timeoutMs` more pass and nothing at all was heard, one last look is taken, and then the
  * connection is dead. So it is with the answer to a command, save that other words do not count for it.
  *
- * The last look is there because timers run before sockets are read: when the program itself was busy, or the machine
- * slept, the PONG may be waiting in the socket while the deadline passes. While we are the ones who do not read,
- * silence proves nothing, and the clock stands still.
+ * The last look is there because timers run before sockets are read: when the program itself was busy, the PONG may be
+ * waiting in the socket while the deadline passes. When the machine slept, the network needs longer to come back than a
+ * program does: a PING is due at once, and one that was on its way gets its full time anew; but only once in a silence,
+ * or a program that is always late would never find out. While we are the ones who do not read, silence proves nothing,
+ * and the clock stands still.
  *
  * This file does not know the clock; `now` is an argument, in milliseconds of a clock that never goes back.
  *
@@ -32,6 +34,8 @@ export class KeepAlive {
   #state: "listening" | "probing" | "last-look" | "paused" = "listening";
   /** Since when the present state lasts; for `listening`, when something was heard last. */
   #since: number;
+  /** Was the deadline put off in this silence? */
+  #sleep: "none" | "excused" = "none";
 
   /** Starts listening at `now`; `false` never finds anything due. */
   constructor(options: KeepAliveOptions | false, now: number) {
@@ -39,10 +43,16 @@ export class KeepAlive {
     this.#since = now;
   }
 
+  /** How long a PONG may take, in milliseconds. */
+  get timeoutMs(): number {
+    return this.#options === false ? Infinity : this.#options.timeoutMs;
+  }
+
   /** Something was heard. */
   heard(now: number): void {
     if (this.#state !== "paused") this.#state = "listening";
     this.#since = now;
+    this.#sleep = "none";
   }
 
   /** We stop reading: silence means nothing from now on. */
@@ -54,6 +64,18 @@ export class KeepAlive {
   resume(now: number): void {
     this.#state = "listening";
     this.#since = now;
+    this.#sleep = "none";
+  }
+
+  /** The machine slept until `now`: what is due. A `ping` that is told counts as sent. */
+  wake(now: number): KeepAliveVerdict {
+    if (this.#options === false || this.#state === "paused") return "wait";
+    if (this.#sleep === "excused") return this.check(now);
+    const verdict = this.#state === "listening" ? "ping" : "wait";
+    this.#state = "probing";
+    this.#since = now;
+    this.#sleep = "excused";
+    return verdict;
   }
 
   /** When {@linkcode check} should be asked next; `Infinity`: not before something else happens. */
@@ -118,6 +140,13 @@ export class Patience {
   /** Something was heard, whether it is the answer or not. */
   heard(now: number): void {
     if (this.#state !== "last-look") return;
+    this.#state = "extended";
+    this.#since = now;
+  }
+
+  /** The machine slept until `now`: the answer has its full time once more, as after the last look, and only once. */
+  wake(now: number): void {
+    if (this.#state !== "full" && this.#state !== "last-look") return;
     this.#state = "extended";
     this.#since = now;
   }

@@ -171,18 +171,18 @@ export class Session {
   }
 
   /**
-   * Time has passed: sends a PING when one is due.
+   * Time has passed, or it jumped since the machine slept: sends a PING when one is due.
    *
    * @throws {TimeoutError} when the peer has been silent, or a command unanswered, for too long
    */
-  tick(now: number): void {
-    const { keepAlive } = this.#options;
-    switch (this.#keepAlive.check(now)) {
+  tick(now: number, time: "passed" | "jumped" = "passed"): void {
+    if (time === "jumped") this.#patience.wake(now);
+    switch (time === "jumped" ? this.#keepAlive.wake(now) : this.#keepAlive.check(now)) {
       case "ping":
         this.#send(PING, { type: "ping", verb: "PING" }, now);
         break;
       case "dead":
-        throw new TimeoutError("PONG", keepAlive === false ? 0 : keepAlive.timeoutMs);
+        throw new TimeoutError("PONG", this.#keepAlive.timeoutMs);
     }
     if (this.#patience.isOver(now, this.#timeoutMs())) {
       throw new TimeoutError(this.#sent.at(0)?.verb ?? this.#handshake.awaiting, this.#timeoutMs());

@@ -137,6 +137,8 @@ ownGround("A subscriber that the server cuts off for being slow comes back, and 
   const { last, gap, payload } = await reading;
   assert(last < 29_999, `All of them came: ${last}`);
   assertEquals([payload, gap.reasons], ["after", ["reconnect"]]);
+  const causes = ground.events.flatMap((event) => event.type === "disconnected" ? [event.error.message] : []);
+  assertEquals(causes.map((cause) => cause.includes("likely client-output-buffer-limit")), [true], causes.join());
   assertEquals(ground.unhandled, []);
 }, BOTH);
 

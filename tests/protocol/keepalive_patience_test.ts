@@ -52,6 +52,17 @@ for (const state of STATES) {
   });
 }
 
+for (const state of STATES) {
+  const excused = state === "full" || state === "last-look";
+  test(`to wake while ${state} ${excused ? "gives the answer its full time once more" : "changes nothing"}`, () => {
+    const patience = inState(state);
+    patience.wake(1e9);
+    assertEquals(patience.deadline(TIMEOUT), excused ? 1e9 + 1_000 : DEADLINES[state]);
+    patience.wake(2e9);
+    assertEquals(patience.deadline(TIMEOUT), excused ? 1e9 + 1_000 : DEADLINES[state]);
+  });
+}
+
 test("at the deadline the last look begins, and after it, or after an extension, all is over", () => {
   const silent = inState("full");
   assertEquals([silent.isOver(5_000, TIMEOUT), silent.deadline(TIMEOUT)], [false, 5_000 + LAST_LOOK_MS]);

@@ -75,6 +75,31 @@ test("a machine that slept while probing takes its last look before it gives up"
   assertEquals([keepAlive.check(1e9), keepAlive.deadline()], ["wait", 1e9 + LAST_LOOK_MS]);
 });
 
+for (const state of ["listening", "probing", "last-look"] as const) {
+  test(`to wake while ${state} makes a probe of full time, and only once in a silence`, () => {
+    const keepAlive = inState(state);
+    assertEquals([keepAlive.wake(1e9), keepAlive.deadline()], [state === "listening" ? "ping" : "wait", 1e9 + 300]);
+    assertEquals([keepAlive.wake(2e9), keepAlive.deadline()], ["wait", 2e9 + LAST_LOOK_MS]);
+    assertEquals(keepAlive.wake(3e9), "dead");
+    keepAlive.heard(3e9);
+    assertEquals(keepAlive.wake(4e9), "ping");
+  });
+}
+
+test("to wake while paused, or without options, is nothing", () => {
+  for (const keepAlive of [inState("paused"), new KeepAlive(false, 0)]) {
+    assertEquals([keepAlive.wake(1e9), keepAlive.deadline()], ["wait", Infinity]);
+  }
+});
+
+test("after a pause a sleep is excused again", () => {
+  const keepAlive = inState("probing");
+  keepAlive.wake(1e9);
+  keepAlive.pause();
+  keepAlive.resume(2e9);
+  assertEquals(keepAlive.wake(3e9), "ping");
+});
+
 test("without options nothing is ever due", () => {
   const keepAlive = new KeepAlive(false, 0);
   assertEquals([keepAlive.deadline(), keepAlive.check(1e9)], [Infinity, "wait"]);

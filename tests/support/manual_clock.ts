@@ -18,6 +18,7 @@ export class ManualClock implements Clock {
   /** How many timers there ever were. */
   made = 0;
   #now = 10_000;
+  #slept = 0;
   #timers: Timer[] = [];
 
   now(): number {
@@ -25,7 +26,7 @@ export class ManualClock implements Clock {
   }
 
   date(): number {
-    return 1_700_000_000_000 + this.#now;
+    return 1_700_000_000_000 + this.#now + this.#slept;
   }
 
   random(): number {
@@ -61,6 +62,11 @@ export class ManualClock implements Clock {
   async jump(ms: number): Promise<void> {
     this.#now += ms;
     await this.advance(0);
+  }
+
+  /** Sleeps as a machine does whose clock stands still meanwhile: only the date tells. */
+  sleep(ms: number): void {
+    this.#slept += ms;
   }
 
   #next(until: number): Timer | undefined {

@@ -209,8 +209,11 @@ const GROWTH: Readonly<Record<string, (size: number) => () => void>> = {
 
 for (const [what, prepare] of Object.entries(GROWTH)) {
   test(`eight times as much takes about eight times as long: ${what}`, () => {
-    const small = quickest(prepare(16 * 1024));
-    const large = quickest(prepare(128 * 1024));
-    assert(large < 32 * small, `${small} ms became ${large} ms`);
+    const ratios: number[] = [];
+    // On a busy machine any one measurement may be far off; a quadratic reader is slow in all of them.
+    do ratios.push(quickest(prepare(128 * 1024)) / quickest(prepare(16 * 1024))); while (
+      ratios.at(-1)! >= 32 && ratios.length < 8
+    );
+    assert(ratios.at(-1)! < 32, `${ratios} times as long`);
   });
 }

@@ -107,7 +107,7 @@ export function finishManifest(
     keywords: ["redis", "valkey", "pubsub", "stream", "whatwg"],
     license: config.license,
     type: "module",
-    engines: { node: ">=20" },
+    engines: { node: ">=20.16" },
     sideEffects: [entry("./cli").import],
     main,
     types,

@@ -41,6 +41,7 @@ function* imports(files: readonly Source[]): Generator<Violation> {
     }
     for (const { target, line, typeOnly } of imports) {
       if (target.startsWith("node:")) {
+        if (walls.matches(path, walls.NODE_TYPES) && typeOnly) continue;
         if (!walls.matches(path, walls.NODE_BUILTINS)) {
           yield { path, line, sentence: `Only ${walls.NODE_BUILTINS.join(", ")} may import node: modules: ${target}` };
         }

@@ -92,8 +92,11 @@ export const LAYERS: readonly Layer[] = [
   { name: "mod", holds: ["mod.ts"], imports: [...BELOW_CLIENT, "src/client/"] },
 ];
 
-/** Only these import the built-in modules of Node. */
-export const NODE_BUILTINS = ["src/transport/node.ts", "src/transport/listen.ts", "src/cli/"];
+/** Only these import the built-in modules of Node. The leaves do not: a bundle for Workers would reach for them. */
+export const NODE_BUILTINS = ["src/cli/"];
+
+/** These import their types. */
+export const NODE_TYPES = ["src/transport/node.ts", "src/transport/listen.ts"];
 
 /** Only these name a runtime. */
 export const RUNTIME_NAMES = [
@@ -139,12 +142,20 @@ export const TESTED_ELSEWHERE: readonly { sources: string; test: string }[] = [
   { sources: "src/transport/dial.ts", test: "tests/contract/dial_test.ts" },
   { sources: "src/transport/listen.ts", test: "tests/contract/listen_test.ts" },
   { sources: "src/transport/node.ts", test: "tests/contract/node_test.ts" },
+  { sources: "src/transport/workers.ts", test: "tests/contract/workers_test.ts" },
   { sources: "src/testing/listener.ts", test: "tests/live/test_broker_listen_test.ts" },
   { sources: "src/cli/", test: "tests/live/cli_test.ts" },
 ];
 
 /** Folders of tests that mirror no folder of sources. */
-export const FREE_TESTS = ["tests/contract/", "tests/fuzz/", "tests/live/", "tests/npm/", "tests/support/"];
+export const FREE_TESTS = [
+  "tests/contract/",
+  "tests/fuzz/",
+  "tests/live/",
+  "tests/npm/",
+  "tests/support/",
+  "tests/workers/",
+];
 
 /** Whether a path is in a list of patterns. */
 export function matches(path: string, patterns: readonly string[]): boolean {

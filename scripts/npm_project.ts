@@ -21,9 +21,10 @@ export interface ProjectOptions {
   artefact: { tarball: string } | { builder: Builder };
 }
 
-/** Whether a test file can run on Node: not those of the scripts, which run on Deno, nor those of its own transport. */
+/** Whether a test file can run on Node: not those that run or drive programs from Deno, nor those of other transports. */
 export function runsOnNode(path: string): boolean {
-  return !path.startsWith("tests/scripts/") && basename(path) !== "deno_test.ts";
+  return !["tests/scripts/", "tests/workers/"].some((folder) => path.startsWith(folder)) &&
+    !["deno_test.ts", "workers_test.ts"].includes(basename(path));
 }
 
 /** The project; its folder goes when it is disposed. */

@@ -13,9 +13,10 @@ import { NpmProject, runsOnNode } from "./npm_project.ts";
 import { furtherNodes, nodeOnPath } from "./runtimes.ts";
 import { shortSet, testOnNodes } from "./test_node.ts";
 import { testPackage } from "./test_package.ts";
+import { drivesWorkers, testOnWorkers } from "./test_workers.ts";
 
 const GATE = ["format", "lint", "types", "layers", "documents", "examples", "publish", "pure"] as const;
-const STEP_NAMES = [...GATE, "redis", "live", "package", "node", "nodes"] as const;
+const STEP_NAMES = [...GATE, "redis", "live", "package", "node", "nodes", "workers"] as const;
 
 type StepName = typeof STEP_NAMES[number];
 
@@ -49,7 +50,7 @@ interface Result {
 const ENTRIES = ["mod.ts", "src/testing/mod.ts", "src/cli/main.ts"];
 
 /** These tests need the network, files or other programs; all others run without any permission. */
-const NEEDY = ["tests/live/", "tests/contract/", "tests/scripts/", "tests/npm/"];
+const NEEDY = ["tests/live/", "tests/contract/", "tests/scripts/", "tests/npm/", "tests/workers/"];
 
 /** What the `dot` reporter prints of each test, a line each where there is no terminal. */
 const DOTS = /^[.,!]\n/gm;
@@ -70,7 +71,9 @@ const STEPS: Record<StepName, Step> = {
   redis: { title: "A Redis to test on", run: findRedis },
   live: {
     title: "Live tests",
-    run: ({ importMap, tests }) => runTests(tests.filter(isNeedy), [...importMap, "-A"]),
+    run: ({ importMap, tests }) => {
+      return runTests(tests.filter((path) => isNeedy(path) && !drivesWorkers(path)), [...importMap, "-A"]);
+    },
   },
   package: { title: "npm package", run: async ({ project }) => await testPackage(await project()) },
   node: {
@@ -86,6 +89,10 @@ const STEPS: Record<StepName, Step> = {
       return await testOnNodes(await project(), whole ? some : shortSet(some), await furtherNodes());
     },
   },
+  workers: {
+    title: "npm package on Workers",
+    run: async ({ project, tests, importMap }) => await testOnWorkers(await project(), tests, importMap),
+  },
 };
 
 async function check(args: readonly string[]): Promise<Result> {
@@ -98,7 +105,9 @@ function fromEnd({ ok, output }: Ended): Result {
 
 async function checkTypes({ importMap }: Context): Promise<Result> {
   const files = (await Promise.all(["src", "tests", "scripts", "bench", "examples"].map(listFiles))).flat();
-  return await check(["check", "--quiet", ...importMap, "mod.ts", ...files]);
+  // Those of Workers are checked with the platform's own types, see test_workers.ts.
+  const ours = files.filter((path) => !path.startsWith("examples/workers/"));
+  return await check(["check", "--quiet", ...importMap, "mod.ts", ...ours]);
 }
 
 async function runTests(files: readonly string[], options: readonly string[]): Promise<Result> {

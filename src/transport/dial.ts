@@ -8,13 +8,17 @@ import type { Endpoint } from "../endpoint.ts";
 import type { Dial } from "./transport.ts";
 
 /**
- * Dials with Deno's own sockets on Deno and with `node:net` and `node:tls` everywhere else. The leaf that is not needed is
+ * Dials with Deno's own sockets on Deno, with `cloudflare:sockets` on Workers, and with `node:net` and `node:tls` everywhere
+ * else. The leaf that is not needed is
  * never loaded.
  *
  * @throws {ConnectionError} when the endpoint cannot be reached; its text says why, its `cause` is the platform's error
  */
 export const dial: Dial = async (endpoint, options) => {
   if ("Deno" in globalThis && !isBeyondDeno(endpoint)) return await (await import("./deno.ts")).dial(endpoint, options);
+  if (globalThis.navigator?.userAgent === "Cloudflare-Workers") {
+    return await (await import("./workers.ts")).dial(endpoint, options);
+  }
   // `Bun.connect` is no faster than `dialOnBun`, and its dial cannot be given up: while the peer does not answer, the socket
   // stays, and with it the process. Bun 1.4.5, processor time into rooms of 256 KiB, medians of interleaved slices:
   //

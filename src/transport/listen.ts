@@ -4,11 +4,10 @@
  * @module
  */
 
-import net, { type Socket } from "node:net";
-import tls from "node:tls";
+import type { Socket } from "node:net";
 import { endpointText } from "../endpoint.ts";
 import { ConnectionError } from "../errors.ts";
-import { nodeTransport } from "./node.ts";
+import { builtin, nodeTransport } from "./node.ts";
 import type { Transport } from "./transport.ts";
 
 /** Where to listen. */
@@ -43,7 +42,9 @@ export interface Listener extends AsyncDisposable {
  */
 export async function listen(options: ListenOptions, onTransport: (transport: Transport) => void): Promise<Listener> {
   const { port = 0, host = "127.0.0.1", path } = options;
-  const server = options.tls === undefined ? net.createServer() : tls.createServer(options.tls);
+  const server = options.tls === undefined
+    ? builtin("node:net").createServer()
+    : builtin("node:tls").createServer(options.tls);
   const sockets = new Set<Socket>();
   // Under TLS this is the raw socket, which is there before the handshake and outlives a failed one.
   server.on("connection", (socket: Socket) => {

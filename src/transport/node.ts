@@ -4,8 +4,8 @@
  * @module
  */
 
-import net, { type OnReadOpts, type Socket } from "node:net";
-import tls from "node:tls";
+import type { OnReadOpts, Socket } from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import { type Endpoint, endpointText, type TlsOptions } from "../endpoint.ts";
 import type { ConnectionError } from "../errors.ts";
 import {
@@ -18,6 +18,17 @@ import {
   REASONS,
   type Transport,
 } from "./transport.ts";
+
+/** Built-in modules of Node that are used here. */
+interface Builtins {
+  "node:net": typeof import("node:net");
+  "node:tls": typeof import("node:tls");
+}
+
+/** A built-in module. It is not imported: a bundle would then import it at its start, also on Workers, and not load. */
+export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] {
+  return globalThis.process.getBuiltinModule(name);
+}
 
 /**
  * Dials with `net.connect` or `tls.connect`, and reads through `onread`: the socket fills memory of ours, where a `'data'`
@@ -87,7 +98,7 @@ function connect(endpoint: Endpoint, { signal }: DialOptions, open: (inbox: Inbo
 
 /** The transport of a socket that somebody else has made: an accepted one, which takes no `onread`. */
 export function nodeTransport(socket: Socket, endpoint: string): Transport {
-  const inbox = new Inbox(socket instanceof tls.TLSSocket ? "secure" : "plain");
+  const inbox = new Inbox("encrypted" in socket ? "secure" : "plain");
   const transport = new NodeTransport(socket, endpoint, inbox);
   socket.on("data", (chunk: Uint8Array) => {
     if (!inbox.push(plain(chunk), "ours")) socket.pause();
@@ -103,20 +114,21 @@ function plain(chunk: Uint8Array): Uint8Array {
 function open(endpoint: Endpoint, onread?: OnReadOpts): Socket {
   const { host, port, path } = endpoint;
   const where = { ...(path === undefined ? { host, port } : { path }), ...(onread === undefined ? {} : { onread }) };
-  if (endpoint.tls === undefined) return net.connect(where);
+  if (endpoint.tls === undefined) return builtin("node:net").connect(where);
   // `tls.connect` hands `onread` to its socket, which its types do not know.
-  const options: tls.ConnectionOptions & { onread?: OnReadOpts } = {
+  const options: ConnectionOptions & { onread?: OnReadOpts } = {
     ...where,
     ...tlsOptions(endpoint.tls, host),
   };
-  return tls.connect(options);
+  return builtin("node:tls").connect(options);
 }
 
-function tlsOptions({ caCerts, cert, key, serverName }: TlsOptions, host: string): tls.ConnectionOptions {
+function tlsOptions({ caCerts, cert, key, serverName }: TlsOptions, host: string): ConnectionOptions {
+  const tls = builtin("node:tls");
   const name = serverName ?? host;
   return {
     // An address may not stand in the SNI, but the certificate is checked against it all the same.
-    ...(net.isIP(name) === 0 ? { servername: name } : {}),
+    ...(builtin("node:net").isIP(name) === 0 ? { servername: name } : {}),
     checkServerIdentity: (_, certificate) => tls.checkServerIdentity(name, certificate),
     // `ca` replaces the system's own roots, so they are given again. Node 20 cannot list those of NODE_EXTRA_CA_CERTS.
     ...(caCerts === undefined

@@ -66,6 +66,8 @@ export const REASONS = {
   wrongName: "the server's certificate is for another host name, check the host or set tls.serverName",
   expired: "the server's certificate has expired",
   notTls: "the server does not speak TLS on this port",
+  unexplained: "the platform does not tell why",
+  handshake: "the TLS handshake failed, the platform does not tell why: it may be the certificate or the port",
   endedInHandshake: "the peer closed the connection during the TLS handshake, it may not speak TLS on this port",
 } as const;
 

@@ -264,6 +264,8 @@ export class Direct<T> implements Omit<Source<T>, "onEnd"> {
 }
 
 class DirectIterator<T> implements Values<T> {
+  /** Inherited, see below, where the runtime has one. */
+  declare [Symbol.asyncDispose]: () => Promise<void>;
   #direct: Direct<T>;
   #preventCancel: boolean;
   #state: "open" | "done" = "open";
@@ -320,10 +322,6 @@ class DirectIterator<T> implements Values<T> {
       else await this.#direct.cancel(value);
     }
     return { value, done: true };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
   }
 
   [Symbol.asyncIterator](): this {

@@ -1,8 +1,10 @@
 /**
- * Measures Earshot beside other clients: `deno task bench [SUITE…] [--quick] [--rounds N] [--seconds S] [--write]`.
+ * Measures Earshot beside other clients: `deno task bench [SUITE…] [--quick] [--rounds N] [--seconds S] [--on RUNTIME…]
+ * [--write]`.
  *
  * Without a name every suite runs. `--quick` takes under two minutes for all of them; `--rounds` and `--seconds` say how
- * often and how long everything is measured; `--write` keeps the outcome in `results/` and in the README of this folder.
+ * often and how long everything is measured; `--on` leaves out the other runtimes; `--write` keeps the outcome in
+ * `results/` and in the README of this folder.
  *
  * @module
  */
@@ -28,6 +30,8 @@ const SUITES = [
 interface Request {
   readonly suites: readonly string[];
   readonly plan: Plan;
+  /** All of them where there is none. */
+  readonly on: readonly string[];
   readonly write: boolean;
 }
 
@@ -39,10 +43,11 @@ function request(args: string[]): Request {
       quick: { type: "boolean", default: false },
       rounds: { type: "string" },
       seconds: { type: "string" },
+      on: { type: "string", multiple: true, default: [] },
       write: { type: "boolean", default: false },
     },
   });
-  const { quick, write } = values;
+  const { quick, on, write } = values;
   const unknown = positionals.find((name) => !SUITES.some((known) => known === name));
   if (unknown !== undefined) throw new RangeError(`No such suite, known are ${SUITES.join(", ")}: ${unknown}`);
   const plan: Plan = {
@@ -51,7 +56,7 @@ function request(args: string[]): Request {
     measureMs: 1e3 * positive("--seconds", values.seconds ?? (quick ? "0.15" : "0.5")),
     quick,
   };
-  return { suites: positionals.length === 0 ? SUITES : positionals, plan, write };
+  return { suites: positionals.length === 0 ? SUITES : positionals, plan, on, write };
 }
 
 function positive(option: string, text: string): number {
@@ -71,11 +76,16 @@ function log(line: string): void {
 }
 
 async function main(): Promise<void> {
-  const { suites: names, plan, write } = request(Deno.args);
+  const { suites: names, plan, on, write } = request(Deno.args);
   const suites = await Promise.all(names.map(load));
   const lacking: string[] = [];
   const programs = [...new Set(suites.flatMap(({ programs }) => programs))];
-  const runtimes = await prepareRuntimes(programs, (what) => void lacking.push(what));
+  const here = await prepareRuntimes(programs, (what) => void lacking.push(what));
+  const unknown = on.find((wanted) => !here.some(({ name }) => name.toLowerCase() === wanted.toLowerCase()));
+  if (unknown !== undefined) throw new RangeError(`Option --on must be a runtime of this machine: ${unknown}`);
+  const runtimes = on.length === 0
+    ? here
+    : here.filter(({ name }) => on.some((wanted) => wanted.toLowerCase() === name.toLowerCase()));
   for (const suite of suites) {
     log(`${suite.name}: ${suite.title}`);
     const start = performance.now();

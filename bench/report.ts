@@ -8,6 +8,7 @@ import os from "node:os";
 import { fileURLToPath } from "node:url";
 import { output } from "./runtimes.ts";
 import type { Plan, Suite } from "./suite.ts";
+import { summaryTable, tally } from "./verdict.ts";
 
 /** Where it was measured. */
 export interface Machine {
@@ -53,15 +54,44 @@ export function page(suite: Suite, kept: Kept): string {
  * @throws {Error} when the README has no place for it
  */
 export async function keep(suite: Suite, kept: Kept): Promise<void> {
-  const results = new URL(`results/${suite.name}.json`, import.meta.url);
-  const readme = await Deno.readTextFile(README);
-  const [begin, end] = [`<!-- begin: ${suite.name} -->`, `<!-- end: ${suite.name} -->`];
-  const [from, to] = [readme.indexOf(begin), readme.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`The README of bench has no place for the tables: ${begin}`);
+  const results = resultsOf(suite);
   await Deno.mkdir(new URL(".", results), { recursive: true });
   await Deno.writeTextFile(results, `${JSON.stringify(kept, undefined, 2)}\n`);
-  await Deno.writeTextFile(README, `${readme.slice(0, from)}${begin}\n\n${block(suite, kept)}\n\n${readme.slice(to)}`);
-  await output(Deno.execPath(), ["fmt", "--quiet", fileURLToPath(README), fileURLToPath(results)]);
+  await output(Deno.execPath(), ["fmt", "--quiet", fileURLToPath(results)]);
+  await put(suite.name, block(suite, kept));
+}
+
+/**
+ * Writes the summary of all results into the README: which targets are met.
+ *
+ * @throws {Error} when the README has no place for it
+ */
+export async function keepSummary(suites: readonly Suite[]): Promise<void> {
+  const parts: string[] = [];
+  for (const suite of suites) {
+    const text = await Deno.readTextFile(resultsOf(suite)).catch(() => undefined);
+    if (text === undefined) continue;
+    const { options, outcome }: Kept = JSON.parse(text);
+    const verdicts = suite.verdicts(outcome);
+    if (verdicts.length === 0) continue;
+    const quick = options.quick ? " A quick look, no claim." : "";
+    parts.push(`**${suite.title}.** ${tally(verdicts)}${quick}`, summaryTable(verdicts));
+  }
+  await put("summary", parts.join("\n\n"));
+}
+
+function resultsOf({ name }: Suite): URL {
+  return new URL(`results/${name}.json`, import.meta.url);
+}
+
+/** Writes a block of the README. */
+async function put(name: string, text: string): Promise<void> {
+  const readme = await Deno.readTextFile(README);
+  const [begin, end] = [`<!-- begin: ${name} -->`, `<!-- end: ${name} -->`];
+  const [from, to] = [readme.indexOf(begin), readme.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`The README of bench has no place for the tables: ${begin}`);
+  await Deno.writeTextFile(README, `${readme.slice(0, from)}${begin}\n\n${text}\n\n${readme.slice(to)}`);
+  await output(Deno.execPath(), ["fmt", "--quiet", fileURLToPath(README)]);
 }
 
 function block(suite: Suite, { machine, versions, missing, options, outcome }: Kept): string {

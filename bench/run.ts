@@ -107,19 +107,25 @@ export async function run(options: RunOptions): Promise<Measurement> {
   await firehose.load(cell);
   const stride = cell.payloadBytes < LARGE_BYTES ? STRIDE : LARGE_STRIDE;
   const task: Task = { port: firehose.port, channels: cell.channels, payload, stride, warmUpMs, measureMs };
-  await using reader = new Lines([...options.reader.command, ...words(task, options.reader)]);
+  await using reader = new Lines([...options.reader.command, ...words(options.reader, task)]);
   const answer = await reader.next(GRACE_MS);
   if (answer !== "ready") throw new Error(`The reader is not ready: ${answer}`);
   await firehose.go();
   return measured(options, JSON.parse(await reader.next(warmUpMs + measureMs + GRACE_MS)));
 }
 
-function words(task: Task, { native }: Reader): string[] {
+/** The task of a reader as its arguments. */
+export function words({ native }: Pick<Reader, "native">, task: Task): string[] {
   if (!native) return [JSON.stringify(task)];
   return [task.port, task.channels, task.stride, task.warmUpMs, task.measureMs].map(String);
 }
 
-function measured({ cell, reader }: RunOptions, outcome: Outcome): Measurement {
+/**
+ * What a reader saw, as a measurement.
+ *
+ * @throws {Error} when that is not what was sent
+ */
+export function measured({ cell, reader }: Pick<RunOptions, "cell" | "reader">, outcome: Outcome): Measurement {
   const { count, seconds, cpuSeconds, total, checksum } = outcome;
   if (!reader.raw && checksum !== expectedChecksum(cell, total)) {
     throw new Error(

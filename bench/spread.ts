@@ -27,11 +27,40 @@ export function ratios(over: readonly (number | undefined)[], under: readonly (n
   });
 }
 
-/** `median (min–max)`; the median alone when there is one round, and a dash when there is none. */
-export function show(values: readonly number[], format: (value: number) => string): string {
-  if (values.length === 0) return "–";
+/** Those that were measured. */
+export function known(values: readonly (number | undefined)[]): number[] {
+  return values.filter((value) => value !== undefined && !Number.isNaN(value)) as number[];
+}
+
+/** One number of every round; undefined where the round failed. */
+export function each<T>(rounds: readonly (T | null)[], of: (one: T) => number | undefined): (number | undefined)[] {
+  return rounds.map((one) => one === null ? undefined : of(one));
+}
+
+/**
+ * Of several, the rounds of the one whose median is the least, or the most: the best one of each round would be the
+ * luckiest.
+ */
+export function best(
+  all: readonly (readonly (number | undefined)[])[],
+  which: "least" | "most",
+): readonly (number | undefined)[] {
+  const sign = which === "least" ? 1 : -1;
+  const measured = all.filter((rounds) => known(rounds).length > 0);
+  const median = (rounds: readonly (number | undefined)[]) => sign * spread(known(rounds)).median;
+  return measured.toSorted((a, b) => median(a) - median(b))[0] ?? [];
+}
+
+/**
+ * `median (min–max)`; the median alone when there is one round, and a dash when there is none. Rounds that failed are
+ * counted behind it.
+ */
+export function show(rounds: readonly (number | undefined)[], format: (value: number) => string): string {
+  const values = known(rounds);
+  const failed = values.length < rounds.length ? ` ${rounds.length - values.length} failed` : "";
+  if (values.length === 0) return failed === "" ? "–" : failed.trim();
   const { median, min, max } = spread(values);
-  return values.length === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)})`;
+  return (values.length === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)})`) + failed;
 }
 
 /** Of numbers: `12,345`. */

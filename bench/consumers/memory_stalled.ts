@@ -2,7 +2,7 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { Client } from "../../mod.ts";
+import { Client, type StreamOptions } from "../../mod.ts";
 import { channelNames } from "../frames.ts";
 import { resident } from "./memory_heap.ts";
 import { ready } from "./tally.ts";
@@ -12,6 +12,8 @@ export interface StalledTask {
   /** Of the firehose, on 127.0.0.1. */
   readonly port: number;
   readonly channels: number;
+  /** What the full queue does. */
+  readonly overflow: NonNullable<StreamOptions<string>["overflow"]>;
   /** How long to watch, in milliseconds. */
   readonly watchMs: number;
 }
@@ -31,9 +33,9 @@ export interface StalledOutcome {
 
 const SAMPLES = 100;
 
-const { port, channels, watchMs }: StalledTask = JSON.parse(process.argv[2] ?? "");
+const { port, channels, overflow, watchMs }: StalledTask = JSON.parse(process.argv[2] ?? "");
 const redis = new Client({ host: "127.0.0.1", port });
-const pubsub = await redis.subscribe(channelNames(channels));
+const pubsub = await redis.subscribe(channelNames(channels), { overflow });
 const before = resident();
 ready();
 const samples: number[] = [];

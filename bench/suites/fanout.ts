@@ -6,8 +6,10 @@
 
 import type { FanoutOutcome as Measured, FanoutTask } from "../consumers/fanout.ts";
 import { Lines } from "../process.ts";
-import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import { decimals, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { judge, type Verdict } from "../verdict.ts";
 
 const STREAMS = 10_000;
 /** One message at a time wakes every loop for each; many at a time show what a delivery costs without that. */
@@ -17,7 +19,7 @@ const BURSTS: readonly number[] = [1, 64];
 export interface FanoutOutcome {
   readonly streams: number;
   readonly bursts: readonly number[];
-  readonly runtimes: readonly { readonly runtime: string; readonly rounds: Measured[] }[];
+  readonly runtimes: readonly { readonly runtime: string; readonly rounds: (Measured | null)[] }[];
 }
 
 /** The suite. */
@@ -27,21 +29,27 @@ export const suite: Suite<FanoutOutcome> = {
   programs: ["fanout"],
   run: measure,
   render,
+  verdicts,
 };
 
-async function measure({ plan, runtimes, log }: Ground): Promise<FanoutOutcome> {
+async function measure(ground: Ground): Promise<FanoutOutcome> {
+  const { plan, runtimes } = ground;
   const { warmUpMs, measureMs } = plan;
   const bursts = plan.quick ? BURSTS.slice(0, 1) : BURSTS;
   const task: FanoutTask = { streams: STREAMS, bursts, warmUpMs, measureMs };
-  const all = runtimes.map((runtime) => ({ runtime: runtime.name, rounds: [] as Measured[] }));
-  for (let round = 1; round <= plan.rounds; round++) {
-    log(`round ${round} of ${plan.rounds}`);
-    for (const [index, runtime] of runtimes.entries()) {
-      await using program = new Lines([...runtime.command("fanout"), JSON.stringify(task)]);
-      all[index]!.rounds.push(checked(JSON.parse(await program.next())));
-    }
-  }
-  return { streams: STREAMS, bursts, runtimes: all };
+  const turns = runtimes.map(({ name, command }): Turn<Measured> => ({
+    name,
+    isOurs: true,
+    rounds: [],
+    measure: () => runOnce([...command("fanout"), JSON.stringify(task)]),
+  }));
+  await takeTurns(ground, turns);
+  return { streams: STREAMS, bursts, runtimes: turns.map(({ name, rounds }) => ({ runtime: name, rounds })) };
+}
+
+async function runOnce(command: readonly string[]): Promise<Measured> {
+  await using program = new Lines(command);
+  return checked(JSON.parse(await program.next()));
 }
 
 /** The program has looked at what every stream saw; here at how often it was decoded. */
@@ -54,11 +62,11 @@ function checked(measured: Measured): Measured {
 function render({ streams, bursts, runtimes }: FanoutOutcome): string {
   const row = (label: string, of: (measured: Measured) => number, format: (value: number) => string) => [
     label,
-    ...runtimes.map(({ rounds }) => show(rounds.map(of), format)),
+    ...runtimes.map(({ rounds }) => show(each(rounds, of), format)),
   ];
   const ratio = (label: string, over: (measured: Measured) => number, under: (measured: Measured) => number) => [
     label,
-    ...runtimes.map(({ rounds }) => show(ratios(rounds.map(over), rounds.map(under)), times)),
+    ...runtimes.map(({ rounds }) => show(ratios(each(rounds, over), each(rounds, under)), times)),
   ];
   const thousands = (value: number) => whole(value / 1e3);
   const head = (label: string) => [label, ...runtimes.map(({ runtime }) => runtime)];
@@ -94,4 +102,29 @@ function render({ streams, bursts, runtimes }: FanoutOutcome): string {
       row("cancel", ({ cancelMs }) => cancelMs, whole),
     ]),
   ].join("\n\n");
+}
+
+/** Deliveries a second. */
+const LEAST = 2e6;
+
+function verdicts({ streams, bursts, runtimes }: FanoutOutcome): Verdict[] {
+  return runtimes.flatMap(({ runtime, rounds }) => [
+    ...bursts.flatMap((burst, index) =>
+      judge(
+        {
+          what: `deliveries a second to ${whole(streams)} streams, messages at a time: ${burst}`,
+          limit: LEAST,
+          is: "at least",
+          format: (value) => `${decimals(2)(value / 1e6)} M`,
+        },
+        runtime,
+        each(rounds, ({ perSecond }) => perSecond[index]),
+      )
+    ),
+    ...judge(
+      { what: "times that a payload was decoded", limit: 1, is: "at most", format: decimals(0) },
+      runtime,
+      each(rounds, ({ decoded, published }) => decoded / published),
+    ),
+  ]);
 }

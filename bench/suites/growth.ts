@@ -9,16 +9,19 @@ import type { ParserOutcome, ParserTask } from "../consumers/growth_parser.ts";
 import { Lines } from "../process.ts";
 import { Firehose, run } from "../run.ts";
 import type { Runtime } from "../runtimes.ts";
-import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import { decimals, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { judge, type Verdict } from "../verdict.ts";
 
 const CHANNELS: readonly number[] = [1, 1_000, 10_000, 100_000];
 const PAYLOAD_BYTES = 16;
 const ORDERS: readonly OrderTask["order"][] = ["round robin", "shuffled"];
 const PARSER: ParserTask = { pieceBytes: [1, 7, 64, 1_500, 65_536], factors: [1, 2, 4], largeBytes: 1024 * 1024 };
-const QUICK_PARSER: ParserTask = { pieceBytes: [1, 1_500], factors: [1, 4], largeBytes: 256 * 1024 };
+const QUICK_PARSER: ParserTask = { pieceBytes: [64, 1_500], factors: [1, 4], largeBytes: 256 * 1024 };
 /** The measurements out of memory have no socket in them, and vary less. */
-const MOST_ROUNDS = 3;
+const MOST_ROUNDS = 2;
+const KINDS = ["small", "large"] as const;
 /** What the numbers of channels are measured by. */
 const BASE = 1_000;
 const MANY = 100_000;
@@ -27,14 +30,14 @@ const MANY = 100_000;
 interface ByChannels {
   readonly runtime: string;
   readonly label: string;
-  readonly channels: readonly { readonly count: number; readonly rounds: number[] }[];
+  readonly channels: readonly { readonly count: number; readonly rounds: (number | null)[] }[];
 }
 
 /** Everything that was measured. */
 export interface GrowthOutcome {
   readonly throughput: readonly ByChannels[];
   readonly task: ParserTask;
-  readonly parser: readonly { readonly runtime: string; readonly rounds: ParserOutcome[] }[];
+  readonly parser: readonly { readonly runtime: string; readonly rounds: (ParserOutcome | null)[] }[];
 }
 
 /** The suite. */
@@ -44,11 +47,13 @@ export const suite: Suite<GrowthOutcome> = {
   programs: ["earshot", "growth_order", "growth_parser"],
   run: measure,
   render,
+  verdicts,
 };
 
 type Measure = (channels: number) => Promise<number>;
 
-async function measure({ plan, runtimes, log, missing }: Ground): Promise<GrowthOutcome> {
+async function measure(ground: Ground): Promise<GrowthOutcome> {
+  const { plan, runtimes, missing } = ground;
   const { warmUpMs, measureMs, quick } = plan;
   await using firehose = await Firehose.start(missing);
   const fromSocket = (runtime: Runtime): Measure => async (channels) => {
@@ -68,18 +73,25 @@ async function measure({ plan, runtimes, log, missing }: Ground): Promise<Growth
     ),
   ]);
   const task = quick ? QUICK_PARSER : PARSER;
-  const parser = runtimes.map((runtime) => ({ runtime: runtime.name, rounds: [] as ParserOutcome[] }));
-  for (let round = 1; round <= plan.rounds; round++) {
-    log(`round ${round} of ${plan.rounds}`);
-    for (const { one, measure, most } of all) {
-      if (round > most) continue;
-      for (const { count, rounds } of one.channels) rounds.push(await measure(count));
-    }
-    if (round > MOST_ROUNDS) continue;
-    for (const [index, runtime] of runtimes.entries()) {
-      parser[index]!.rounds.push(await ask<ParserOutcome>(runtime, "growth_parser", task));
-    }
-  }
+  const parser = runtimes.map((runtime) => ({ runtime: runtime.name, rounds: [] as (ParserOutcome | null)[] }));
+  await takeTurns<number | ParserOutcome>(ground, [
+    ...all.flatMap(({ one: { runtime, label, channels }, measure, most }) =>
+      channels.map(({ count, rounds }): Turn<number> => ({
+        name: `${runtime}: ${label}, ${count} channels`,
+        isOurs: true,
+        rounds,
+        most,
+        measure: () => measure(count),
+      }))
+    ),
+    ...runtimes.map((runtime, index): Turn<ParserOutcome> => ({
+      name: `${runtime.name}: the parser`,
+      isOurs: true,
+      rounds: parser[index]!.rounds,
+      most: MOST_ROUNDS,
+      measure: () => ask<ParserOutcome>(runtime, "growth_parser", task),
+    })),
+  ]);
   return { throughput: all.map(({ one }) => one), task, parser };
 }
 
@@ -111,22 +123,34 @@ function render({ throughput, task, parser }: GrowthOutcome): string {
   ].join("\n\n");
 }
 
+/** Messages a second with so many channels. */
+function ofCount({ channels }: ByChannels, count: number): (number | undefined)[] {
+  return each(channels.find((one) => one.count === count)?.rounds ?? [], (perSecond) => perSecond);
+}
+
+function manyToBase(one: ByChannels): number[] {
+  return ratios(ofCount(one, MANY), ofCount(one, BASE));
+}
+
 function channelTable(all: readonly ByChannels[]): string {
   const counts = [...new Set(all.flatMap(({ channels }) => channels.map(({ count }) => count)))].sort((a, b) => a - b);
-  const roundsOf = (one: ByChannels, count: number) => one.channels.find((each) => each.count === count)?.rounds ?? [];
   return table([
     ["channels", ...counts.map(whole), "ratio"],
     ...all.map((one) => [
       `${one.runtime}: ${one.label}`,
-      ...counts.map((count) => show(roundsOf(one, count), (perSecond) => whole(perSecond / 1e3))),
-      show(ratios(roundsOf(one, MANY), roundsOf(one, BASE)), times),
+      ...counts.map((count) => show(ofCount(one, count), (perSecond) => whole(perSecond / 1e3))),
+      show(manyToBase(one), times),
     ]),
   ]);
 }
 
-function parserTable(runtime: string, { pieceBytes, factors }: ParserTask, rounds: readonly ParserOutcome[]): string {
-  const columns = (["small", "large"] as const).flatMap((kind) => {
-    const at = (row: number, column: number) => rounds.map((round) => round[kind][row]![column]!);
+function parserTable(
+  runtime: string,
+  { pieceBytes, factors }: ParserTask,
+  rounds: readonly (ParserOutcome | null)[],
+): string {
+  const columns = KINDS.flatMap((kind) => {
+    const at = (row: number, column: number) => each(rounds, (round) => round[kind][row]![column]!);
     return [
       ...factors.map((factor, column) => ({
         head: `${kind} ×${factor}`,
@@ -142,4 +166,34 @@ function parserTable(runtime: string, { pieceBytes, factors }: ParserTask, round
     [`${runtime}, bytes a piece`, ...columns.map(({ head }) => head)],
     ...pieceBytes.map((size, row) => [whole(size), ...columns.map(({ text }) => text(row))]),
   ]);
+}
+
+/** Four times as many bytes take four times as long where it is linear, and sixteen times where it is quadratic. */
+const LINEAR = 2;
+
+function verdicts({ throughput, task: { pieceBytes, factors }, parser }: GrowthOutcome): Verdict[] {
+  const channels = throughput.flatMap((one) =>
+    judge(
+      { what: `${whole(MANY)} channels to ${whole(BASE)}, ${one.label}`, limit: 0.8, is: "at least", format: times },
+      one.runtime,
+      manyToBase(one),
+    )
+  );
+  const last = factors.length - 1;
+  const linear = parser.flatMap(({ runtime, rounds }) =>
+    KINDS.flatMap((kind) =>
+      judge(
+        {
+          what: `time a byte for ${factors[last]} times as many, ${kind} messages, worst of all sizes of pieces`,
+          limit: LINEAR,
+          is: "at most",
+          format: times,
+        },
+        runtime,
+        each(rounds, (round) =>
+          Math.max(...pieceBytes.map((_, row) => round[kind][row]![last]! / round[kind][row]![0]!))),
+      )
+    )
+  );
+  return [...channels, ...linear];
 }

@@ -9,15 +9,18 @@ import { monotonicNs } from "../consumers/latency_clock.ts";
 import { buildNative, hiredisVersion } from "../native.ts";
 import { Lines } from "../process.ts";
 import { startRedis } from "../server.ts";
-import { decimals, ratios, show, spread, table, times, whole } from "../spread.ts";
+import { best, decimals, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { type Aim, judge, type Verdict } from "../verdict.ts";
 
 /** Messages a second, one after the other in each run. */
 const RATES: readonly number[] = [1_000, 10_000];
 /** Each is measured so many times as long as is asked for: a p99 needs some hundreds of messages. */
 const FACTOR = 2;
-/** As many messages as can be in so many milliseconds come first, so that what runs is compiled. */
-const WARM_MS = 1_000;
+/** As many messages as can be in so many milliseconds come first, so that what runs is compiled; Bun takes its time. */
+const WARM_MS = 500;
+const BUN_WARM_MS = 1_500;
 const QUICK_WARM_MS = 200;
 const CHANNEL = "latency";
 const GRACE_MS = 20_000;
@@ -50,7 +53,7 @@ interface Reader extends Pick<Client, "label" | "role"> {
 interface Series extends Pick<Client, "label" | "role"> {
   readonly runtime: string;
   readonly rate: number;
-  readonly rounds: Latency[];
+  readonly rounds: (Latency | null)[];
 }
 
 /** Everything that was measured. */
@@ -65,10 +68,11 @@ export const suite: Suite<LatencyOutcome> = {
   programs: ["latency"],
   run: measure,
   render,
+  verdicts,
 };
 
 async function measure(ground: Ground): Promise<LatencyOutcome> {
-  const { plan, log, missing } = ground;
+  const { plan, missing } = ground;
   const pacer = await buildNative("pacer");
   if ("missing" in pacer) {
     missing(`Latency, whose publisher is in C: ${pacer.missing}`);
@@ -78,23 +82,27 @@ async function measure(ground: Ground): Promise<LatencyOutcome> {
   if (server === undefined) return { series: [] };
   const readers = await prepareReaders(ground);
   const rates = plan.quick ? RATES.slice(-1) : RATES;
-  const all = readers.map((reader) => {
-    const { runtime, label, role } = reader;
-    return { reader, series: rates.map((rate): Series => ({ runtime, label, role, rate, rounds: [] })) };
-  });
   const counts = rates.map((rate) => Math.ceil(rate * plan.measureMs * FACTOR / 1e3));
   const paces = rates.map((rate, pace) => `${rate}:${counts[pace]}`);
-  const warmMs = plan.quick ? QUICK_WARM_MS : WARM_MS;
   const task: LatencyTask = { port: server.port, channel: CHANNEL, baseNs: String(await monotonicNs()), counts };
-  const publisher = [...pacer.command, ...[task.port, warmMs, "stamp", CHANNEL, task.baseNs, ...paces].map(String)];
-  for (let round = 1; round <= plan.rounds; round++) {
-    log(`round ${round} of ${plan.rounds}`);
-    for (const { reader, series } of all) {
-      const latencies = await runOnce(reader, task, publisher);
-      for (const [pace, latency] of latencies.entries()) series[pace]?.rounds.push(latency);
-    }
-  }
-  return { series: all.flatMap(({ series }) => series) };
+  const turns = readers.map((reader): Turn<Latency[]> => {
+    const warmMs = plan.quick ? QUICK_WARM_MS : reader.runtime === "Bun" ? BUN_WARM_MS : WARM_MS;
+    const publisher = [...pacer.command, ...[task.port, warmMs, "stamp", CHANNEL, task.baseNs, ...paces].map(String)];
+    return {
+      name: `${reader.runtime}: ${reader.label}`,
+      isOurs: reader.role === "ours",
+      rounds: [],
+      measure: () => runOnce(reader, task, publisher),
+    };
+  });
+  await takeTurns(ground, turns);
+  const series = readers.flatMap(({ runtime, label, role }, index) =>
+    rates.map((rate, pace): Series => {
+      const rounds = turns[index]!.rounds.map((latencies) => latencies?.[pace] ?? null);
+      return { runtime, label, role, rate, rounds };
+    })
+  );
+  return { series };
 }
 
 async function prepareReaders({ plan, runtimes, missing, version }: Ground): Promise<Reader[]> {
@@ -145,18 +153,15 @@ function render({ series }: LatencyOutcome): string {
   const rates = [...new Set(series.map(({ rate }) => rate))];
   return [
     "A publisher in C writes the time into every message and sends it over a raw socket; the consumer, another process, " +
-    "reads the same clock when it has the payload as text. Microseconds from the one to the other. The best peer is the " +
-    "one with the lowest median of all rounds: the lowest of each round would be the luckiest.",
+    "reads the same clock when it has the payload as text. Microseconds from the one to the other.",
     ...rates.map((rate) => rateTable(rate, series.filter((one) => one.rate === rate))),
   ].join("\n\n");
 }
 
 function rateTable(rate: number, all: readonly Series[]): string {
-  const text = (one: Series, of: (latency: Latency) => number) => show(one.rounds.map(of), decimals(0));
-  const ratio = (one: Series, of: (latency: Latency) => number, runtime: string) => {
-    const peers = all.filter((other) => other.role === "peer" && other.runtime === runtime);
-    return one.role !== "ours" ? "" : show(ratios(one.rounds.map(of), best(peers, of)), times);
-  };
+  const text = (one: Series, of: (latency: Latency) => number) => show(each(one.rounds, of), decimals(0));
+  const ratio = (one: Series, of: (latency: Latency) => number, runtime: string) =>
+    one.role === "ours" ? show(toBest(all, one, of, runtime), times) : "";
   return table([
     [
       `${whole(rate)} messages a second`,
@@ -191,8 +196,27 @@ function p99(latency: Latency): number {
   return latency.p99;
 }
 
-/** Of the client that is best in the median. */
-function best(all: readonly Series[], of: (latency: Latency) => number): number[] {
-  const rounds = all.map(({ rounds }) => rounds.map(of));
-  return rounds.toSorted((a, b) => spread(a).median - spread(b).median)[0] ?? [];
+/** Over that of the best peer of a runtime. */
+function toBest(all: readonly Series[], one: Series, of: (latency: Latency) => number, runtime: string): number[] {
+  const peers = all.filter((other) => other.role === "peer" && other.runtime === runtime);
+  return ratios(each(one.rounds, of), best(peers.map(({ rounds }) => each(rounds, of)), "least"));
+}
+
+function verdicts({ series }: LatencyOutcome): Verdict[] {
+  return series.filter(({ role }) => role === "ours").flatMap((one) => {
+    const { rate, runtime } = one;
+    const all = series.filter((other) => other.rate === rate);
+    const aim = (what: string, limit: number): Aim => ({
+      what: `${what} at ${whole(rate)} a second`,
+      limit,
+      is: "at most",
+      format: times,
+    });
+    return [
+      ...judge(aim("p50 to the best peer's", 1), runtime, toBest(all, one, p50, runtime)),
+      ...judge(aim("p99 to the best peer's", 1), runtime, toBest(all, one, p99, runtime)),
+      ...judge(aim("p50 to hiredis'", 1.1), runtime, toBest(all, one, p50, C)),
+      ...judge(aim("p99 to hiredis'", 1.3), runtime, toBest(all, one, p99, C)),
+    ];
+  });
 }

@@ -14,17 +14,22 @@ import { Lines } from "../process.ts";
 import { Firehose } from "../run.ts";
 import type { Runtime } from "../runtimes.ts";
 import { startRedis } from "../server.ts";
-import { decimals, show, spread, table, whole } from "../spread.ts";
+import { decimals, each, show, spread, table, times, whole } from "../spread.ts";
 import type { Ground, Plan, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { type Aim, judge, type Verdict } from "../verdict.ts";
 
 /** These figures hardly change from round to round. */
 const MOST_ROUNDS = 3;
 const CLIENTS: readonly IdleTask["client"][] = ["earshot", "socket"];
-const STALLED: readonly Cell[] = [{ payloadBytes: 16, channels: 1 }, { payloadBytes: 1_024, channels: 1 }];
+const POLICIES: readonly StalledTask["overflow"][] = ["drop-oldest", "block"];
+const SMALL: Cell = { payloadBytes: 16, channels: 1 };
+const KIBIBYTE: Cell = { payloadBytes: 1_024, channels: 1 };
+const CODECS = ["text", "bytes"] as const;
 const KEPT_BYTES: readonly number[] = [10, 100];
 const EVERY_BYTES = 64 * 1024;
 /** A stalled consumer is watched at least so long, in milliseconds; `--seconds 600` makes it ten minutes. */
-const WATCH_MS = 10_000;
+const WATCH_MS = 6_000;
 const QUICK_WATCH_MS = 1_000;
 const GRACE_MS = 60_000;
 
@@ -35,24 +40,30 @@ interface Amounts {
   readonly keep: number;
   readonly keptBytes: readonly number[];
   readonly watchMs: number;
-  readonly cells: readonly Cell[];
+  readonly stalled: readonly Pick<Stalled, "cell" | "overflow">[];
+}
+
+interface Stalled {
+  readonly cell: Cell;
+  readonly overflow: StalledTask["overflow"];
+  readonly rounds: (StalledOutcome | null)[];
 }
 
 interface OnRuntime {
   readonly runtime: string;
-  readonly channels: ChannelsOutcome[];
-  readonly idle: Readonly<Record<IdleTask["client"], IdleOutcome[]>>;
-  readonly stalled: readonly { readonly cell: Cell; readonly outcome: StalledOutcome }[];
+  readonly channels: (ChannelsOutcome | null)[];
+  readonly idle: Readonly<Record<IdleTask["client"], (IdleOutcome | null)[]>>;
+  readonly stalled: readonly Stalled[];
   readonly kept: readonly {
     readonly codec: RetentionTask["codec"];
     readonly payloadBytes: number;
-    readonly rounds: RetentionOutcome[];
+    readonly rounds: (RetentionOutcome | null)[];
   }[];
 }
 
 /** Everything that was measured. */
 export interface MemoryOutcome {
-  readonly amounts: Amounts;
+  readonly amounts: Omit<Amounts, "stalled">;
   readonly runtimes: readonly OnRuntime[];
 }
 
@@ -63,77 +74,106 @@ export const suite: Suite<MemoryOutcome> = {
   programs: ["memory_channels", "memory_idle", "memory_stalled", "memory_retention"],
   run: measure,
   render,
+  verdicts,
 };
 
-function amountsFor({ quick, measureMs }: Plan): Amounts {
+function amountsFor({ quick, measureMs, overflow }: Plan): Amounts {
   const watchMs = Math.max(measureMs, quick ? QUICK_WATCH_MS : WATCH_MS);
+  const policies = overflow.length === 0 ? POLICIES : POLICIES.filter((policy) => overflow.includes(policy));
+  const all = policies.map((overflow) => ({ cell: KIBIBYTE, overflow }));
   return quick
-    ? { channels: 20_000, connections: 100, keep: 500, keptBytes: [10], watchMs, cells: STALLED.slice(0, 1) }
-    : { channels: 100_000, connections: 1_000, keep: 3_000, keptBytes: KEPT_BYTES, watchMs, cells: STALLED };
+    ? { channels: 20_000, connections: 100, keep: 100, keptBytes: [10], watchMs, stalled: all.slice(0, 1) }
+    : {
+      channels: 100_000,
+      connections: 10_000,
+      keep: 3_000,
+      keptBytes: KEPT_BYTES,
+      watchMs,
+      stalled: [{ cell: SMALL, overflow: policies[0]! }, ...all],
+    };
 }
 
 async function measure(ground: Ground): Promise<MemoryOutcome> {
-  const { plan, log } = ground;
-  const amounts = amountsFor(plan);
-  await using server = await startRedis(ground);
+  const amounts = amountsFor(ground.plan);
+  await using server = await startRedis(ground, ["--maxclients", String(2 * amounts.connections)]);
   await using firehose = await Firehose.start(ground.missing);
-  const runtimes: OnRuntime[] = [];
-  for (const runtime of ground.runtimes) {
-    log(runtime.name);
-    const one: OnRuntime = {
-      runtime: runtime.name,
-      channels: [],
-      idle: { earshot: [], socket: [] },
-      stalled: await stalled(runtime, firehose, amounts),
-      kept: (["text", "bytes"] as const).flatMap((codec) =>
-        amounts.keptBytes.map((payloadBytes) => ({ codec, payloadBytes, rounds: [] }))
-      ),
-    };
-    for (let round = 1; round <= Math.min(plan.rounds, MOST_ROUNDS); round++) {
-      if (server !== undefined) await onRedis(runtime, server.port, amounts, one);
-      await kept(runtime, firehose, amounts, one.kept);
-    }
-    runtimes.push(one);
-  }
-  return { amounts, runtimes };
+  const all = ground.runtimes.map((runtime) => ({ runtime, one: nothingYet(runtime, amounts) }));
+  await takeTurns<unknown>(
+    ground,
+    all.flatMap(({ runtime, one }) => [
+      ...server === undefined ? [] : onRedis(runtime, server.port, amounts, one),
+      ...stalled(runtime, firehose, amounts, one.stalled),
+      ...kept(runtime, firehose, amounts, one.kept),
+    ]),
+  );
+  const { stalled: _, ...rest } = amounts;
+  return { amounts: rest, runtimes: all.map(({ one }) => one) };
 }
 
-async function onRedis(runtime: Runtime, port: number, amounts: Amounts, one: OnRuntime): Promise<void> {
-  const { channels, connections } = amounts;
+function nothingYet({ name }: Runtime, { stalled, keptBytes }: Amounts): OnRuntime {
+  return {
+    runtime: name,
+    channels: [],
+    idle: { earshot: [], socket: [] },
+    stalled: stalled.map((which) => ({ ...which, rounds: [] })),
+    kept: CODECS.flatMap((codec) => keptBytes.map((payloadBytes) => ({ codec, payloadBytes, rounds: [] }))),
+  };
+}
+
+function onRedis(runtime: Runtime, port: number, { channels, connections }: Amounts, one: OnRuntime): Turn<unknown>[] {
   const all: ChannelsTask = { port, channels };
-  await using process = start(runtime, "memory_channels", all);
-  one.channels.push(JSON.parse(await process.next(GRACE_MS)));
-  for (const client of CLIENTS) {
-    const task: IdleTask = { port, connections, client };
-    await using process = start(runtime, "memory_idle", task);
-    one.idle[client].push(JSON.parse(await process.next(GRACE_MS)));
-  }
+  return [
+    {
+      name: `${runtime.name}: ${channels} channels`,
+      isOurs: true,
+      rounds: one.channels,
+      most: MOST_ROUNDS,
+      measure: () => ask(runtime, "memory_channels", all),
+    },
+    ...CLIENTS.map((client): Turn<unknown> => {
+      const task: IdleTask = { port, connections, client };
+      return {
+        name: `${runtime.name}: idle connections, ${client}`,
+        isOurs: client === "earshot",
+        rounds: one.idle[client],
+        most: 1,
+        measure: () => ask(runtime, "memory_idle", task),
+      };
+    }),
+  ];
 }
 
-async function stalled(
+function stalled(
   runtime: Runtime,
   firehose: Firehose,
-  { cells, watchMs }: Amounts,
-): Promise<OnRuntime["stalled"]> {
-  const all: { cell: Cell; outcome: StalledOutcome }[] = [];
-  for (const cell of cells) {
-    const task: StalledTask = { port: firehose.port, channels: cell.channels, watchMs };
-    all.push({ cell, outcome: await flooded(firehose, cell, runtime.command("memory_stalled"), task, watchMs) });
-  }
-  return all;
+  { watchMs }: Amounts,
+  series: OnRuntime["stalled"],
+): Turn<unknown>[] {
+  return series.map(({ cell, overflow, rounds }) => {
+    const task: StalledTask = { port: firehose.port, channels: cell.channels, overflow, watchMs };
+    return {
+      name: `${runtime.name}: a stalled consumer, ${overflow}`,
+      isOurs: true,
+      rounds,
+      most: 1,
+      measure: () => flooded(firehose, cell, runtime.command("memory_stalled"), task, watchMs),
+    };
+  });
 }
 
-async function kept(
-  runtime: Runtime,
-  firehose: Firehose,
-  { keep }: Amounts,
-  series: OnRuntime["kept"],
-): Promise<void> {
-  for (const { codec, payloadBytes, rounds } of series) {
+function kept(runtime: Runtime, firehose: Firehose, { keep }: Amounts, series: OnRuntime["kept"]): Turn<unknown>[] {
+  return series.map(({ codec, payloadBytes, rounds }) => {
     const cell: Cell = { payloadBytes, channels: 1 };
     const task: RetentionTask = { port: firehose.port, cell, codec, everyBytes: EVERY_BYTES, keep };
-    rounds.push(await flooded(firehose, cell, runtime.command("memory_retention", { exposeGc: true }), task, 0));
-  }
+    const command = runtime.command("memory_retention", { exposeGc: true });
+    return {
+      name: `${runtime.name}: kept payloads, ${codec}`,
+      isOurs: true,
+      rounds,
+      most: MOST_ROUNDS,
+      measure: () => flooded(firehose, cell, command, task, 0),
+    };
+  });
 }
 
 /** What a program says that reads from the firehose. */
@@ -152,8 +192,10 @@ async function flooded<T>(
   return JSON.parse(await process.next(lastsMs + GRACE_MS));
 }
 
-function start(runtime: Runtime, program: string, task: unknown): Lines {
-  return new Lines([...runtime.command(program, { exposeGc: true }), JSON.stringify(task)]);
+/** What a program says that needs nothing but its task. */
+async function ask(runtime: Runtime, program: string, task: unknown): Promise<unknown> {
+  await using process = new Lines([...runtime.command(program, { exposeGc: true }), JSON.stringify(task)]);
+  return JSON.parse(await process.next(GRACE_MS));
 }
 
 function render({ amounts, runtimes }: MemoryOutcome): string {
@@ -171,7 +213,7 @@ function render({ amounts, runtimes }: MemoryOutcome): string {
     "for as many sockets of the runtime with a read that waits. Resident memory has what the runtime holds outside " +
     "of its heap.",
     idleTable(runtimes),
-    `A subscriber on the firehose whose messages nobody takes, every default on, watched for ${
+    `A subscriber on the firehose whose messages nobody takes, every default on but the policy, watched for ${
       watchMs / 1e3
     } s: resident ` +
     "memory in MB before the first message, and the most in each third of the time. The queue holds 65,536 messages " +
@@ -185,8 +227,58 @@ function render({ amounts, runtimes }: MemoryOutcome): string {
   ].join("\n\n");
 }
 
+/** Of 10,000 connections, in MB. */
+const IDLE_CONNECTIONS = 10_000;
+const MOST_IDLE_MB = 640;
+/** What V8 and JavaScriptCore may have as garbage, and what a room and a queue of many small messages take, in MB. */
+const STALLED_CONSTANT_MB = 256;
+const QUEUE_MB = 16 * 1024 * 1024 / 1e6;
+
+function verdicts({ runtimes }: MemoryOutcome): Verdict[] {
+  return runtimes.flatMap(({ runtime, channels, idle, stalled }) => {
+    const aim = (what: string, limit: number, format: Aim["format"]): Aim => ({ what, limit, is: "at most", format });
+    return [
+      ...judge(
+        aim("bytes of heap a subscribed channel", 300, whole),
+        runtime,
+        each(channels, ({ subscribed }) => subscribed.heap),
+      ),
+      ...judge(
+        aim("the same, a message heard on each", 300, whole),
+        runtime,
+        each(channels, ({ heard }) => heard.heap),
+      ),
+      ...judge(
+        aim(`MB that ${whole(IDLE_CONNECTIONS)} idle connections hold, resident`, MOST_IDLE_MB, whole),
+        runtime,
+        each(idle.earshot, ({ rss }) => rss * IDLE_CONNECTIONS / 1e6),
+      ),
+      ...stalled.flatMap(({ cell, overflow, rounds }) => {
+        const what = `a stalled consumer, ${cellName(cell)}, ${overflow}`;
+        return [
+          ...judge(
+            aim(`${what}: last third of the time to the second`, 1.05, times),
+            runtime,
+            each(rounds, lastGrowth),
+          ),
+          ...judge(
+            aim(`${what}: MB above the start`, Math.round(QUEUE_MB + STALLED_CONSTANT_MB), whole),
+            runtime,
+            each(rounds, ({ before, samples }) => (spread(samples).max - before) / 1e6),
+          ),
+        ];
+      }),
+    ];
+  });
+}
+
+function lastGrowth({ samples }: StalledOutcome): number {
+  const [, second = [], last = []] = thirds(samples);
+  return spread(last).max / spread(second).max;
+}
+
 function channelsTable(runtimes: readonly OnRuntime[]): string {
-  const bytes = (of: (one: ChannelsOutcome) => number) => ({ channels }: OnRuntime) => show(channels.map(of), whole);
+  const bytes = (of: (one: ChannelsOutcome) => number) => ({ channels }: OnRuntime) => show(each(channels, of), whole);
   return byRuntime("bytes a channel", runtimes, [
     ["heap, subscribed", bytes(({ subscribed }) => subscribed.heap)],
     ["heap, a message heard on each", bytes(({ heard }) => heard.heap)],
@@ -197,7 +289,7 @@ function channelsTable(runtimes: readonly OnRuntime[]): string {
 
 function idleTable(runtimes: readonly OnRuntime[]): string {
   const kilobytes = (client: IdleTask["client"], of: (one: Held) => number) => ({ idle }: OnRuntime) =>
-    show(idle[client].map((one) => of(one) / 1024), decimals(1));
+    show(each(idle[client], (one) => of(one) / 1024), decimals(1));
   return byRuntime("KiB a connection", runtimes, [
     ["Earshot, heap", kilobytes("earshot", ({ heap }) => heap)],
     ["Earshot, resident", kilobytes("earshot", ({ rss }) => rss)],
@@ -213,7 +305,7 @@ function keptTable(runtimes: readonly OnRuntime[]): string {
     runtimes,
     rows.map(({ codec, payloadBytes }, row) => [
       `${codec}, ${payloadBytes} bytes`,
-      ({ kept }) => show(kept[row]!.rounds.map(({ heap }) => heap), whole),
+      ({ kept }) => show(each(kept[row]!.rounds, ({ heap }) => heap), whole),
     ]),
   );
 }
@@ -230,18 +322,24 @@ function byRuntime(
 }
 
 function stalledTable(runtimes: readonly OnRuntime[]): string {
-  const megabytes = (bytes: number) => decimals(1)(bytes / 1e6);
+  const megabytes = (bytes: number) => bytes / 1e6;
   return table([
     ["MB", "before", "first third", "second", "last", "messages waiting", "bytes waiting", "million dropped"],
     ...runtimes.flatMap(({ runtime, stalled }) =>
-      stalled.map(({ cell, outcome }) => [
-        `${runtime}: ${cellName(cell)}`,
-        megabytes(outcome.before),
-        ...thirds(outcome.samples).map((samples) => megabytes(spread(samples).max)),
-        whole(outcome.queued),
-        whole(outcome.queuedBytes),
-        decimals(1)(outcome.dropped / 1e6),
-      ])
+      stalled.map(({ cell, overflow, rounds }) => {
+        const text = (of: (one: StalledOutcome) => number, format: (value: number) => string) =>
+          show(each(rounds, of), format);
+        return [
+          `${runtime}: ${cellName(cell)}, ${overflow}`,
+          text(({ before }) => megabytes(before), decimals(1)),
+          ...[0, 1, 2].map((third) =>
+            text(({ samples }) => megabytes(spread(thirds(samples)[third]!).max), decimals(1))
+          ),
+          text(({ queued }) => queued, whole),
+          text(({ queuedBytes }) => queuedBytes, whole),
+          text(({ dropped }) => dropped / 1e6, decimals(1)),
+        ];
+      })
     ),
   ]);
 }

@@ -8,8 +8,10 @@ import { encodeCommand } from "../../src/resp/writer.ts";
 import type { Published, PublishTask } from "../consumers/publish.ts";
 import { Lines } from "../process.ts";
 import { startRedis } from "../server.ts";
-import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import { best, decimals, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { judge, type Verdict } from "../verdict.ts";
 
 const IN_FLIGHT: readonly number[] = [1_000, 1];
 const HEARD = "heard";
@@ -48,7 +50,7 @@ interface Measurement {
 interface Series extends Pick<Client, "label" | "role"> {
   readonly runtime: string;
   readonly inFlight: number;
-  readonly rounds: Measurement[];
+  readonly rounds: (Measurement | null)[];
 }
 
 /** Everything that was measured. */
@@ -63,10 +65,11 @@ export const suite: Suite<PublishOutcome> = {
   programs: ["publish"],
   run: measure,
   render,
+  verdicts,
 };
 
 async function measure(ground: Ground): Promise<PublishOutcome> {
-  const { plan: { rounds, quick, warmUpMs, measureMs }, runtimes, log } = ground;
+  const { plan: { quick, warmUpMs, measureMs }, runtimes } = ground;
   await using server = await startRedis(ground);
   if (server === undefined) return { series: [] };
   const all = IN_FLIGHT.flatMap((inFlight) =>
@@ -79,22 +82,26 @@ async function measure(ground: Ground): Promise<PublishOutcome> {
       )
     )
   );
-  for (let round = 1; round <= rounds; round++) {
-    log(`round ${round} of ${rounds}`);
-    for (const { series, command } of all) {
-      const task: PublishTask = {
-        port: server.port,
-        inFlight: series.inFlight,
-        heard: HEARD,
-        unheard: UNHEARD,
-        heardOneOf: HEARD_ONE_OF,
-        payload: PAYLOAD,
-        warmUpMs,
-        measureMs,
-      };
-      series.rounds.push(await runOnce(command, task));
-    }
-  }
+  const turns = all.map(({ series, command }): Turn<Measurement> => {
+    const { label, role, runtime, inFlight, rounds } = series;
+    const task: PublishTask = {
+      port: server.port,
+      inFlight,
+      heard: HEARD,
+      unheard: UNHEARD,
+      heardOneOf: HEARD_ONE_OF,
+      payload: PAYLOAD,
+      warmUpMs,
+      measureMs,
+    };
+    return {
+      name: `${runtime}: ${label}, ${inFlight} at a time`,
+      isOurs: role === "ours",
+      rounds,
+      measure: () => runOnce(command, task),
+    };
+  });
+  await takeTurns(ground, turns);
   return { series: all.map(({ series }) => series) };
 }
 
@@ -174,25 +181,50 @@ function render({ series }: PublishOutcome): string {
 function levelTable(inFlight: number, all: readonly Series[]): string {
   return table([
     [
-      `${whole(inFlight)} ${inFlight === 1 ? "promise" : "promises"} at a time`,
+      atATime(inFlight),
       "thousand messages a second",
       "of the best peer's",
       "CPU, µs a message",
       "of the best peer's",
     ],
-    ...all.map((one) => {
-      const peers = all.filter(({ role, runtime }) => role === "peer" && runtime === one.runtime);
-      const ratio = (of: (measurement: Measurement) => number, best: (...values: number[]) => number) => {
-        const bests = one.rounds.map((_, round) => best(...peers.map(({ rounds }) => of(rounds[round]!))));
-        return one.role === "ours" ? show(ratios(one.rounds.map(of), bests), times) : "";
-      };
-      return [
-        `${one.runtime}: ${one.label}`,
-        show(one.rounds.map(({ perSecond }) => perSecond / 1e3), decimals(inFlight === 1 ? 1 : 0)),
-        ratio(({ perSecond }) => perSecond, Math.max),
-        show(one.rounds.map(({ cpuMicros }) => cpuMicros), decimals(2)),
-        ratio(({ cpuMicros }) => cpuMicros, Math.min),
-      ];
-    }),
+    ...all.map((one) => [
+      `${one.runtime}: ${one.label}`,
+      show(each(one.rounds, ({ perSecond }) => perSecond / 1e3), decimals(inFlight === 1 ? 1 : 0)),
+      one.role === "ours" ? show(toBest(all, one, speed, "most"), times) : "",
+      show(each(one.rounds, cpu), decimals(2)),
+      one.role === "ours" ? show(toBest(all, one, cpu, "least"), times) : "",
+    ]),
   ]);
+}
+
+function atATime(inFlight: number): string {
+  return `${whole(inFlight)} ${inFlight === 1 ? "promise" : "promises"} at a time`;
+}
+
+function speed({ perSecond }: Measurement): number {
+  return perSecond;
+}
+
+function cpu({ cpuMicros }: Measurement): number {
+  return cpuMicros;
+}
+
+/** Over that of the best peer of the same runtime. */
+function toBest(
+  all: readonly Series[],
+  one: Series,
+  of: (measurement: Measurement) => number,
+  which: "least" | "most",
+): number[] {
+  const peers = all.filter(({ role, runtime }) => role === "peer" && runtime === one.runtime);
+  return ratios(each(one.rounds, of), best(peers.map(({ rounds }) => each(rounds, of)), which));
+}
+
+function verdicts({ series }: PublishOutcome): Verdict[] {
+  return series.filter(({ role }) => role === "ours").flatMap((one) => {
+    const { inFlight, runtime } = one;
+    const all = series.filter((other) => other.inFlight === inFlight);
+    const what = `messages a second to the best peer's, ${atATime(inFlight)}`;
+    return judge({ what, limit: 1, is: "at least", format: times }, runtime, toBest(all, one, speed, "most"));
+  });
 }

@@ -7,13 +7,16 @@
 
 import { fileURLToPath } from "node:url";
 import type { Outcome, Task } from "../consumers/tally.ts";
-import { type Cell, cycle, expectedChecksum, frameBytes } from "../frames.ts";
+import { type Cell, cycle, frameBytes } from "../frames.ts";
 import { buildNative, hiredisVersion } from "../native.ts";
 import { Lines } from "../process.ts";
+import * as runs from "../run.ts";
 import { BUILD } from "../runtimes.ts";
 import { type BenchServer, startRedis } from "../server.ts";
-import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import { best, decimals, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { type Aim, judge, type Verdict } from "../verdict.ts";
 
 /** Messages a second of the paced part: far enough apart for a wake-up each. */
 const RATE = 10_000;
@@ -21,8 +24,11 @@ const RATE = 10_000;
  * Before that come as many messages as can be, so that what runs is compiled; how long, in milliseconds. On Bun, whose
  * compiler takes its time beside the program, a shorter one doubles what every client seems to cost.
  */
-const WARM_MS = 2_000;
+const WARM_MS = 500;
+const BUN_WARM_MS = 2_000;
 const QUICK_WARM_MS = 200;
+/** Paced messages come one by one: it takes this many times as long to see enough of them. */
+const PACED_FACTOR = 2;
 /** Their end, and a pause, are waited for. */
 const WARM_END_MS = 150;
 /** More messages than any run takes. */
@@ -75,21 +81,17 @@ const C_CLIENTS: readonly Client[] = [
 ];
 
 /** Who reads, and how to start it. */
-interface Reader extends Client {
+interface Reader extends Client, runs.Reader {
   readonly runtime: string;
-  readonly command: readonly string[];
 }
 
 /** What a run measured. */
-interface Measurement {
-  readonly perSecond: number;
-  /** Processor time of the subscriber, in microseconds a message. */
-  readonly cpuMicros: number;
+interface Measurement extends runs.Measurement {
   /** How much of one core Redis used meanwhile. */
   readonly serverCores: number;
 }
 
-/** The runs of one subscriber in one setting; null where Redis cut it off because it read too slowly. */
+/** The runs of one subscriber in one setting; null where it failed, or Redis cut it off because it read too slowly. */
 interface Series extends Setting, Pick<Client, "label" | "role"> {
   readonly runtime: string;
   readonly rounds: (Measurement | null)[];
@@ -107,21 +109,22 @@ export const suite: Suite<RedisOutcome> = {
   programs: [...CLIENTS, ...BUN_CLIENTS].map(({ program }) => program),
   run: measure,
   render,
+  verdicts,
 };
 
 async function measure(ground: Ground): Promise<RedisOutcome> {
-  const { plan, log } = ground;
   await using server = await startRedis(ground, PATIENCE);
   if (server === undefined) return { series: [] };
   const all = await prepareRuns(ground, server);
-  for (let round = 1; round <= plan.rounds; round++) {
-    log(`round ${round} of ${plan.rounds}`);
-    for (const { series, run } of all) {
-      const measured = await runOnce(run);
-      if (measured === undefined) log(`Redis cut off a subscriber that read too slowly: ${name(series)}`);
-      series.rounds.push(measured ?? null);
-    }
-  }
+  await takeTurns(
+    ground,
+    all.map(({ series, run }): Turn<Measurement> => ({
+      name: `${name(series)}, ${series.part}`,
+      isOurs: series.role === "ours",
+      rounds: series.rounds,
+      measure: () => runOnce(run),
+    })),
+  );
   return { series: all.map(({ series }) => series) };
 }
 
@@ -133,21 +136,21 @@ async function prepareRuns(
   const readers = await prepareReaders(ground);
   const publisherOf = await preparePublishers(ground, server.port);
   const settings = SETTINGS.filter(({ cell }) => !quick || cell.payloadBytes === 16);
-  const runs = settings.map(async (setting) => {
+  const all = settings.map(async (setting) => {
     const { part, cell } = setting;
-    const publisher = await publisherOf(setting);
-    if (publisher === undefined) return [];
     // With a message at a time, both of ours are the same; and a quick look has no time for the peers.
     const some = part === "saturated"
       ? readers
       : readers.filter(({ program, role }) => program !== "earshot_batches" && !(quick && role === "peer"));
-    return some.map((reader) => {
+    return (await Promise.all(some.map(async (reader) => {
       const { runtime, label, role } = reader;
+      const publisher = await publisherOf(setting, runtime);
+      if (publisher === undefined) return [];
       const series: Series = { part, cell, runtime, label, role, rounds: [] };
-      return { series, run: { server, reader, publisher, cell, ...durations(part, ground) } };
-    });
+      return [{ series, run: { server, reader, publisher, cell, ...durations(setting, ground, runtime) } }];
+    }))).flat();
   });
-  return (await Promise.all(runs)).flat();
+  return (await Promise.all(all)).flat();
 }
 
 async function prepareReaders({ plan, runtimes, missing, version }: Ground): Promise<Reader[]> {
@@ -156,13 +159,17 @@ async function prepareReaders({ plan, runtimes, missing, version }: Ground): Pro
       ...client,
       runtime: runtime.name,
       command: runtime.command(client.program),
+      native: false,
+      raw: client.role === "raw",
     }))
   );
   for (const client of C_CLIENTS) {
     const hiredis = client.program === "hiredis_sync";
     const native = await buildNative(client.program, { hiredis });
     if ("missing" in native) missing(`${client.label}, in C: ${native.missing}`);
-    else readers.push({ ...client, runtime: "C", command: native.command });
+    else {
+      readers.push({ ...client, runtime: "C", command: native.command, native: true, raw: client.role === "raw" });
+    }
   }
   version("hiredis", await hiredisVersion() ?? "not here");
   return readers.filter(({ slow }) => !(plan.quick && slow));
@@ -172,10 +179,10 @@ async function prepareReaders({ plan, runtimes, missing, version }: Ground): Pro
 async function preparePublishers(
   ground: Ground,
   port: number,
-): Promise<(setting: Setting) => Promise<readonly string[] | undefined>> {
+): Promise<(setting: Setting, runtime: string) => Promise<readonly string[] | undefined>> {
   const pacer = await buildNative("pacer");
   if ("missing" in pacer) ground.missing(`The paced part, whose publisher is in C: ${pacer.missing}`);
-  return async ({ part, cell }) => {
+  return async ({ part, cell }, runtime) => {
     // A message is pushed as `message`, and published as `PUBLISH`, which is just as long.
     const commands = new TextDecoder().decode(cycle(cell, 2)).replaceAll("$7\r\nmessage\r\n", "$7\r\nPUBLISH\r\n");
     const file = fileURLToPath(new URL(`publish-${cell.payloadBytes}`, BUILD));
@@ -186,18 +193,29 @@ async function preparePublishers(
       return [Deno.execPath(), "run", "-A", "--no-check", script, String(port), file, String(length)];
     }
     if ("missing" in pacer) return undefined;
-    return [...pacer.command, ...[port, warmMs(ground), "cycle", file, length, `${RATE}:${ENDLESS}`].map(String)];
+    return [
+      ...pacer.command,
+      ...[port, warmMs(ground, runtime), "cycle", file, length, `${RATE}:${ENDLESS}`].map(String),
+    ];
   };
 }
 
-function warmMs({ plan }: Ground): number {
-  return plan.quick ? QUICK_WARM_MS : WARM_MS;
+function warmMs({ plan }: Ground, runtime: string): number {
+  return plan.quick ? QUICK_WARM_MS : runtime === "Bun" ? BUN_WARM_MS : WARM_MS;
 }
 
-function durations(part: Part, ground: Ground): Pick<Task, "stride" | "warmUpMs" | "measureMs"> {
+function durations(
+  { part }: Setting,
+  ground: Ground,
+  runtime: string,
+): Pick<Task, "stride" | "warmUpMs" | "measureMs"> {
   const { warmUpMs, measureMs } = ground.plan;
   if (part === "saturated") return { stride: STRIDE, warmUpMs, measureMs };
-  return { stride: PACED_STRIDE, warmUpMs: warmMs(ground) + WARM_END_MS, measureMs };
+  return {
+    stride: PACED_STRIDE,
+    warmUpMs: warmMs(ground, runtime) + WARM_END_MS,
+    measureMs: PACED_FACTOR * measureMs,
+  };
 }
 
 interface Run extends Pick<Task, "stride" | "warmUpMs" | "measureMs"> {
@@ -207,11 +225,15 @@ interface Run extends Pick<Task, "stride" | "warmUpMs" | "measureMs"> {
   readonly cell: Cell;
 }
 
-/** One subscriber and one publisher; undefined when Redis cut the subscriber off. */
-async function runOnce(run: Run): Promise<Measurement | undefined> {
+/**
+ * One subscriber and one publisher.
+ *
+ * @throws {Error} when anything but what was published arrived, or Redis cut off a subscriber that read too slowly
+ */
+async function runOnce(run: Run): Promise<Measurement> {
   const { server, cell, stride, warmUpMs, measureMs } = run;
   const task: Task = { port: server.port, channels: cell.channels, payload: "text", stride, warmUpMs, measureMs };
-  await using reader = new Lines([...run.reader.command, ...words(run.reader, task)]);
+  await using reader = new Lines([...run.reader.command, ...runs.words(run.reader, task)]);
   await using publisher = new Lines(run.publisher);
   for (const process of [reader, publisher]) {
     const answer = await process.next(GRACE_MS);
@@ -227,26 +249,10 @@ async function runOnce(run: Run): Promise<Measurement | undefined> {
   const cores = (await server.cpuSeconds() - cpuFrom) / (performance.now() - from) * 1e3;
   if (await server.dropped() > dropped) {
     told.catch(() => {});
-    return undefined;
+    throw new Error("Redis cut off a subscriber that read too slowly");
   }
-  return measured(run, JSON.parse(line ?? await told), cores);
-}
-
-/** Programs in C take their task as plain words. */
-function words({ runtime }: Reader, task: Task): string[] {
-  if (runtime !== "C") return [JSON.stringify(task)];
-  return [task.port, task.channels, task.stride, task.warmUpMs, task.measureMs].map(String);
-}
-
-function measured({ reader, cell }: Run, outcome: Outcome, serverCores: number): Measurement {
-  const { count, seconds, cpuSeconds, total, checksum } = outcome;
-  if (reader.role !== "raw" && checksum !== expectedChecksum(cell, total)) {
-    throw new Error(
-      `${reader.label} on ${reader.runtime} saw other messages than were published: ${JSON.stringify(outcome)}`,
-    );
-  }
-  const messages = reader.role === "raw" ? count / frameBytes(cell) : count;
-  return { perSecond: messages / seconds, cpuMicros: cpuSeconds * 1e6 / messages, serverCores };
+  const outcome: Outcome = JSON.parse(line ?? await told);
+  return { ...runs.measured(run, outcome), serverCores: cores };
 }
 
 function render({ series }: RedisOutcome): string {
@@ -279,10 +285,10 @@ function saturatedTable(all: readonly Series[]): string {
     [...HEAD, "of the best peer's", "thousand messages a second", "cores of Redis"],
     ...all.map((one) => [
       name(one),
-      cost(one),
-      one.role === "ours" ? show(ratios(cpu(one), best(all, one.runtime, "peer")), times) : "",
-      show(known(one).map(({ perSecond }) => perSecond / 1e3), whole),
-      show(known(one).map(({ serverCores }) => serverCores), decimals(2)),
+      show(cpu(one), decimals(2)),
+      one.role === "ours" ? show(toBest(all, one, "peer"), times) : "",
+      show(each(one.rounds, ({ perSecond }) => perSecond / 1e3), whole),
+      show(each(one.rounds, ({ serverCores }) => serverCores), decimals(2)),
     ]),
   ]);
 }
@@ -292,37 +298,44 @@ function pacedTable(all: readonly Series[]): string {
     [...HEAD, "of the best peer's", "of the raw socket's", "messages a second"],
     ...all.map((one) => [
       name(one),
-      cost(one),
-      one.role === "ours" ? show(ratios(cpu(one), best(all, one.runtime, "peer")), times) : "",
-      one.role === "raw" ? "" : show(ratios(cpu(one), best(all, one.runtime, "raw")), times),
-      show(known(one).map(({ perSecond }) => perSecond), whole),
+      show(cpu(one), decimals(2)),
+      one.role === "ours" ? show(toBest(all, one, "peer"), times) : "",
+      one.role === "raw" ? "" : show(toBest(all, one, "raw"), times),
+      show(each(one.rounds, ({ perSecond }) => perSecond), whole),
     ]),
   ]);
 }
 
-function name({ runtime, label }: Series): string {
+function name({ runtime, label }: Pick<Series, "runtime" | "label">): string {
   return `${runtime}: ${label}`;
 }
 
-function known({ rounds }: Series): Measurement[] {
-  return rounds.filter((round) => round !== null);
-}
-
-function cost(one: Series): string {
-  const failed = one.rounds.length - known(one).length;
-  const text = show(known(one).map(({ cpuMicros }) => cpuMicros), decimals(2));
-  return failed === 0 ? text : `${text}, cut off by Redis in ${failed} of ${one.rounds.length} rounds`;
-}
-
 function cpu({ rounds }: Series): (number | undefined)[] {
-  return rounds.map((round) => round?.cpuMicros);
+  return each(rounds, ({ cpuMicros }) => cpuMicros);
 }
 
-/** The least processor time of each round. */
-function best(all: readonly Series[], runtime: string, role: Client["role"]): (number | undefined)[] {
-  const others = all.filter((one) => one.runtime === runtime && one.role === role).map(cpu);
-  return (others[0] ?? []).map((_, round) => {
-    const values = others.map((rounds) => rounds[round]).filter((value) => value !== undefined);
-    return values.length === 0 ? undefined : Math.min(...values);
+/** Processor time over that of the best in this role, on the same runtime and in the same setting. */
+function toBest(all: readonly Series[], one: Series, role: Client["role"]): number[] {
+  const others = all.filter((other) => other.runtime === one.runtime && other.role === role);
+  return ratios(cpu(one), best(others.map(cpu), "least"));
+}
+
+/** By payload, in bytes. */
+const SATURATED_LIMITS = new Map([[16, 0.4], [1_024, 0.9]]);
+
+function verdicts({ series }: RedisOutcome): Verdict[] {
+  return series.filter(({ role, label }) => role === "ours" && label === CLIENTS[0]!.label).flatMap((one) => {
+    const { part, cell: { payloadBytes }, runtime } = one;
+    const all = series.filter((other) => other.part === part && other.cell.payloadBytes === payloadBytes);
+    const aim = (what: string, limit: number): Aim => ({ what, limit, is: "at most", format: times });
+    if (part === "paced") {
+      const what = `CPU a message at ${whole(RATE)} a second, to`;
+      return [
+        ...judge(aim(`${what} the raw socket's`, 1.1), runtime, toBest(all, one, "raw")),
+        ...judge(aim(`${what} the best peer's`, 1), runtime, toBest(all, one, "peer")),
+      ];
+    }
+    const what = `CPU a message of ${payloadBytes} B, Redis saturated, to the best peer's`;
+    return judge(aim(what, SATURATED_LIMITS.get(payloadBytes) ?? NaN), runtime, toBest(all, one, "peer"));
   });
 }

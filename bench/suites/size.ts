@@ -11,6 +11,7 @@ import { gzipSync } from "node:zlib";
 import { BUILD } from "../runtimes.ts";
 import { table, whole } from "../spread.ts";
 import type { Suite } from "../suite.ts";
+import { judge, type Verdict } from "../verdict.ts";
 
 /** One bundle. */
 interface Bundle {
@@ -55,6 +56,7 @@ export const suite: Suite<SizeOutcome> = {
   programs: [],
   run: measure,
   render,
+  verdicts,
 };
 
 async function measure(): Promise<SizeOutcome> {
@@ -148,4 +150,22 @@ function render({ ours, peers, rooms }: SizeOutcome): string {
       ...rooms.map(({ room, bytes }) => [room, whole(bytes), `${Math.round(100 * bytes / total)} %`]),
     ]),
   ].join("\n\n");
+}
+
+/** Bytes: all of it, and what one runtime takes. */
+const MOST_ALL = 12_500;
+const MOST_ALONE = 10_000;
+
+function verdicts({ ours }: SizeOutcome): Verdict[] {
+  return ours.flatMap(({ label, gzipped }) => {
+    const aim = (what: string, limit: number) => ({ what, limit, is: "at most" as const, format: whole });
+    const alone = /^`Client` for (\w+) alone$/.exec(label)?.[1];
+    if (alone !== undefined) {
+      return judge(aim("bytes of `Client` for one runtime, gzipped", MOST_ALONE), alone, [gzipped]);
+    }
+    if (!label.startsWith("`.`")) return [];
+    return ["Deno", "Node", "Bun"].flatMap((runtime) =>
+      judge(aim("bytes of `.`, gzipped", MOST_ALL), runtime, [gzipped])
+    );
+  });
 }

@@ -12,11 +12,13 @@ import type { Started } from "../consumers/start.ts";
 import { Lines } from "../process.ts";
 import { BUILD, type Runtime } from "../runtimes.ts";
 import { startRedis } from "../server.ts";
-import { decimals, ratios, show, spread, table, times } from "../spread.ts";
+import { best, decimals, each, ratios, show, spread, table, times } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { judge, type Verdict } from "../verdict.ts";
 
-/** In a round every client starts so often, in turns; the round is the median. */
-const STARTS = 5;
+/** In a round every client starts so often; the round is the median. */
+const STARTS = 3;
 const QUICK_STARTS = 2;
 const GRACE_MS = 20_000;
 
@@ -38,6 +40,7 @@ const CLIENTS: readonly Client[] = [
 const BUN_CLIENT: Client = { label: "Bun's own client", program: "start_bun", role: "peer" };
 const RAW: Client = { label: "raw socket", program: "start_raw", role: "raw" };
 const LAUNCHER = "start";
+const ONE_FILE = "one file";
 
 const BUNDLES = new URL("start/", BUILD);
 
@@ -59,7 +62,7 @@ interface Measurement {
 
 /** The rounds of one way: medians. */
 interface Series extends Omit<Way, "command"> {
-  readonly rounds: Measurement[];
+  readonly rounds: (Measurement | null)[];
 }
 
 /** Everything that was measured. */
@@ -74,10 +77,11 @@ export const suite: Suite<StartOutcome> = {
   programs: [LAUNCHER, ...[...CLIENTS, BUN_CLIENT, RAW].map(({ program }) => program)],
   run: measure,
   render,
+  verdicts,
 };
 
 async function measure(ground: Ground): Promise<StartOutcome> {
-  const { plan, runtimes, log } = ground;
+  const { plan, runtimes } = ground;
   await using server = await startRedis(ground);
   if (server === undefined) return { series: [] };
   await bundle();
@@ -86,17 +90,24 @@ async function measure(ground: Ground): Promise<StartOutcome> {
     const series: Series = { ...way, rounds: [] };
     return { series, start: () => startOnce([...command, String(server.port)], watcher) };
   });
-  // The first start of all fills the caches of the disk and of the runtime.
-  for (const { start } of all) await start();
-  for (let round = 1; round <= plan.rounds; round++) {
-    log(`round ${round} of ${plan.rounds}`);
-    const starts = all.map((): Measurement[] => []);
-    for (let i = 0; i < (plan.quick ? QUICK_STARTS : STARTS); i++) {
-      for (const [index, { start }] of all.entries()) starts[index]!.push(await start());
-    }
-    for (const [index, { series }] of all.entries()) series.rounds.push(median(starts[index]!));
-  }
+  // The first start of all fills the caches of the disk and of the runtime; whoever fails does so again below.
+  for (const { start } of all) await start().catch(() => {});
+  await takeTurns(
+    ground,
+    all.map(({ series: { runtime, label, form, role, rounds }, start }): Turn<Measurement> => ({
+      name: `${runtime}: ${label}, ${form}`,
+      isOurs: role === "ours",
+      rounds,
+      measure: () => startSome(start, plan.quick ? QUICK_STARTS : STARTS),
+    })),
+  );
   return { series: all.map(({ series }) => series) };
+}
+
+async function startSome(start: () => Promise<Measurement>, times: number): Promise<Measurement> {
+  const starts: Measurement[] = [];
+  for (let i = 0; i < times; i++) starts.push(await start());
+  return median(starts);
 }
 
 /** Every client as one file, with all that it needs. */
@@ -128,7 +139,7 @@ function ways(runtime: Runtime, quick: boolean): Way[] {
       ]
       : [[...runtime.command(LAUNCHER)], runtime.command(program).at(-1)!];
     const way = { label, role, runtime: runtime.name };
-    const one: Way = { ...way, form: "one file", command: [...whole, bundled.href] };
+    const one: Way = { ...way, form: ONE_FILE, command: [...whole, bundled.href] };
     const other = (form: string): Way => ({
       ...way,
       form,
@@ -234,7 +245,7 @@ function render({ series }: StartOutcome): string {
     "Milliseconds to the first message: from the first line of a program that imports the client, subscribes and waits, " +
     "and from before its process was started. The message is published as soon as the server has the subscription. Every " +
     "client starts as one file, made by esbuild, and the peers also as they are installed: from `node_modules`, or by " +
-    "`npm:` on Deno, where Earshot starts from its sources, too. The fastest peer is that of the round, in either form.",
+    "`npm:` on Deno, where Earshot starts from its sources, too. The fastest peer is so in either form.",
     table([
       ["client", "from its first line", "of the fastest peer's", "the whole process", "of the fastest peer's"],
       ...series.map((one) => [
@@ -247,10 +258,25 @@ function render({ series }: StartOutcome): string {
 }
 
 function columns(all: readonly Series[], one: Series, of: (measurement: Measurement) => number): string[] {
-  const peers = all.filter(({ role, runtime }) => role === "peer" && runtime === one.runtime);
-  const best = one.rounds.map((_, round) => Math.min(...peers.map(({ rounds }) => of(rounds[round]!))));
   return [
-    show(one.rounds.map(of), decimals(1)),
-    one.role === "ours" ? show(ratios(one.rounds.map(of), best), times) : "",
+    show(each(one.rounds, of), decimals(1)),
+    one.role === "ours" ? show(toBest(all, one, of), times) : "",
   ];
+}
+
+/** Over that of the fastest peer of the same runtime. */
+function toBest(all: readonly Series[], one: Series, of: (measurement: Measurement) => number): number[] {
+  const peers = all.filter(({ role, runtime }) => role === "peer" && runtime === one.runtime);
+  return ratios(each(one.rounds, of), best(peers.map(({ rounds }) => each(rounds, of)), "least"));
+}
+
+function verdicts({ series }: StartOutcome): Verdict[] {
+  return series.filter(({ role, form }) => role === "ours" && form === ONE_FILE).flatMap((one) => {
+    const what = "from the first line of the program to the first message, to the fastest peer's";
+    return judge(
+      { what, limit: 1, is: "at most", format: times },
+      one.runtime,
+      toBest(series, one, ({ programMs }) => programMs),
+    );
+  });
 }

@@ -8,8 +8,10 @@ import type { SubscribeOutcome as Measured, SubscribeTask } from "../consumers/s
 import { Lines } from "../process.ts";
 import type { Runtime } from "../runtimes.ts";
 import { startRedis } from "../server.ts";
-import { ratios, show, table, times, whole } from "../spread.ts";
+import { best, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { type Aim, judge, type Verdict } from "../verdict.ts";
 
 const CHANNELS: readonly number[] = [10_000, 100_000];
 
@@ -48,7 +50,7 @@ interface Series {
   readonly label: string;
   readonly role: Client["role"] | "information";
   readonly channels: number;
-  readonly rounds: Measured[];
+  readonly rounds: (Measured | null)[];
 }
 
 /** Everything that was measured. */
@@ -63,10 +65,11 @@ export const suite: Suite<SubscribeOutcome> = {
   programs: [...new Set(CLIENTS.map(({ program }) => program))],
   run: measure,
   render,
+  verdicts,
 };
 
 async function measure(ground: Ground): Promise<SubscribeOutcome> {
-  const { plan, runtimes, log } = ground;
+  const { plan, runtimes } = ground;
   await using server = await startRedis(ground);
   if (server === undefined) return { series: [] };
   const { port } = server;
@@ -82,14 +85,21 @@ async function measure(ground: Ground): Promise<SubscribeOutcome> {
         })
     )
   );
-  for (let round = 1; round <= plan.rounds; round++) {
-    log(`round ${round} of ${plan.rounds}`);
-    for (const { command, one } of all) {
-      await using program = new Lines(command);
-      one.rounds.push(JSON.parse(await program.next()));
-    }
-  }
+  await takeTurns(
+    ground,
+    all.map(({ command, one: { runtime, label, role, channels, rounds } }): Turn<Measured> => ({
+      name: `${runtime}: ${label}, ${channels} channels`,
+      isOurs: role === "ours",
+      rounds,
+      measure: () => runOnce(command),
+    })),
+  );
   return { series: all.map(({ one }) => one) };
+}
+
+async function runOnce(command: readonly string[]): Promise<Measured> {
+  await using program = new Lines(command);
+  return JSON.parse(await program.next());
 }
 
 type Time = (measured: Measured) => number | undefined;
@@ -125,25 +135,39 @@ function rows(runtime: string, all: readonly Series[]): string[][] {
   const of = (role: Series["role"]) => all.filter((one) => one.role === role);
   const clients = all.map((one) => [
     `${runtime}: ${one.label}`,
-    ...TIMES.flatMap(([, time]) => {
-      const own = one.rounds.map(time);
-      const ms = own.filter((value) => value !== undefined);
-      const text = ms.length < own.length ? "no" : show(ms, whole);
-      return [text, one.role === "raw" ? "" : show(ratios(own, least(of("raw"), time)), times)];
-    }),
+    ...TIMES.flatMap(([, time]) => [
+      show(each(one.rounds, time), whole).replaceAll("failed", "no"),
+      one.role === "raw" ? "" : show(toBest(of("raw"), one, time), times),
+    ]),
   ]);
-  const overPeers = of("ours").map(({ rounds }) => [
+  const overPeers = of("ours").map((one) => [
     `${runtime}: Earshot to the fastest peer`,
-    ...TIMES.flatMap(([, time]) => ["", show(ratios(rounds.map(time), least(of("peer"), time)), times)]),
+    ...TIMES.flatMap(([, time]) => ["", show(toBest(of("peer"), one, time), times)]),
   ]);
   return [...clients, ...overPeers];
 }
 
-/** The least of each round. */
-function least(all: readonly Series[], time: Time): number[] {
-  const rounds = all[0]?.rounds.length ?? 0;
-  return Array.from(
-    { length: rounds },
-    (_, round) => Math.min(...all.map((one) => time(one.rounds[round]!) ?? Infinity)),
-  );
+/** Over that of the fastest of some others. */
+function toBest(others: readonly Series[], one: Series, time: Time): number[] {
+  return ratios(each(one.rounds, time), best(others.map(({ rounds }) => each(rounds, time)), "least"));
+}
+
+function verdicts({ series }: SubscribeOutcome): Verdict[] {
+  return series.filter(({ role }) => role === "ours").flatMap((one) => {
+    const all = series.filter(({ runtime, channels }) => runtime === one.runtime && channels === one.channels);
+    return TIMES.flatMap(([label, time]) => {
+      const what = `${whole(one.channels)} channels, ${label}, to the`;
+      const aim = (whose: string, limit: number): Aim => ({
+        what: `${what} ${whose}`,
+        limit,
+        is: "at most",
+        format: times,
+      });
+      const of = (role: Series["role"]) => toBest(all.filter((other) => other.role === role), one, time);
+      return [
+        ...judge(aim("raw socket's", 1.2), one.runtime, of("raw")),
+        ...judge(aim("fastest peer's", 1), one.runtime, of("peer")),
+      ];
+    });
+  });
 }

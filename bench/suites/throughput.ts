@@ -9,8 +9,10 @@ import { type Cell, cellName, frameBytes } from "../frames.ts";
 import { buildNative, hiredisVersion } from "../native.ts";
 import { Firehose, type Measurement, type Reader, run } from "../run.ts";
 import type { Runtime } from "../runtimes.ts";
-import { decimals, ratios, show, table, times, whole } from "../spread.ts";
+import { decimals, each, ratios, show, table, times, whole } from "../spread.ts";
 import type { Ground, Suite } from "../suite.ts";
+import { takeTurns, type Turn } from "../turns.ts";
+import { judge, type Verdict } from "../verdict.ts";
 
 const CELLS: readonly Cell[] = [
   { payloadBytes: 16, channels: 1 },
@@ -90,7 +92,7 @@ interface Series {
   readonly role: Entrant["role"];
   readonly cell: Cell;
   readonly payload: Task["payload"];
-  readonly rounds: Measurement[];
+  readonly rounds: (Measurement | null)[];
 }
 
 interface Outcome {
@@ -100,7 +102,7 @@ interface Outcome {
 
 /** Measures every client in every cell on every runtime, as often as there are rounds. */
 async function measure(ground: Ground): Promise<Outcome> {
-  const { rounds, warmUpMs, measureMs, quick } = ground.plan;
+  const { warmUpMs, measureMs, quick } = ground.plan;
   const cells = CELLS.filter((cell) => !quick || QUICK_CELLS.has(cellName(cell)));
   const entrants = ENTRANTS.filter((entrant) => entrant.quick || !quick);
   const readers = new Map<Entrant, Map<Place, Reader>>();
@@ -118,14 +120,15 @@ async function measure(ground: Ground): Promise<Outcome> {
     )
   );
   await using firehose = await Firehose.start(ground.missing);
-  for (let round = 1; round <= rounds; round++) {
-    ground.log(`round ${round} of ${rounds}`);
-    // Every other round goes backwards, so that nobody always runs in the wake of the same neighbour.
-    for (const { series, reader } of round % 2 === 1 ? all : all.toReversed()) {
-      const { cell, payload } = series;
-      series.rounds.push(await run({ cell, firehose, reader, payload, warmUpMs, measureMs }));
-    }
-  }
+  await takeTurns(
+    ground,
+    all.map(({ series: { place, client, role, cell, payload, rounds }, reader }): Turn<Measurement> => ({
+      name: `${place}: ${client}, ${cellName(cell)}`,
+      isOurs: role === "for await" || role === "batches",
+      rounds,
+      measure: () => run({ cell, firehose, reader, payload, warmUpMs, measureMs }),
+    })),
+  );
   return { cells, series: all.map(({ series }) => series) };
 }
 
@@ -147,12 +150,20 @@ async function prepare({ client, program, places, role }: Entrant, ground: Groun
 }
 
 /** Messages a second of those series of one place and cell, round by round; of several the most of each round. */
-function rates({ series }: Outcome, place: Place, cell: Cell, choose: (series: Series) => boolean): number[] {
+function rates(
+  { series }: Outcome,
+  place: Place,
+  cell: Cell,
+  choose: (series: Series) => boolean,
+): (number | undefined)[] {
   const chosen = series.filter((one) => one.place === place && sameCell(one.cell, cell) && choose(one));
   const rounds = Math.max(0, ...chosen.map(({ rounds }) => rounds.length));
   return Array.from(
     { length: rounds },
-    (_, round) => Math.max(...chosen.map(({ rounds }) => rounds[round]?.perSecond ?? NaN)),
+    (_, round) => {
+      const all = chosen.flatMap(({ rounds }) => rounds[round]?.perSecond ?? []);
+      return all.length === 0 ? undefined : Math.max(...all);
+    },
   );
 }
 
@@ -183,14 +194,14 @@ function tables(outcome: Outcome, place: Place): string {
   const speeds = [
     head("thousand messages a second"),
     ...clients.map((client) =>
-      row(client, (cell) => show(rates(outcome, place, cell, of(client)).map((rate) => rate / 1e3), whole))
+      row(client, (cell) => show(rates(outcome, place, cell, of(client)), (rate) => whole(rate / 1e3)))
     ),
     row("raw socket, GB/s", (cell) => {
       const raw = rates(outcome, place, cell, role("raw"));
-      return show(raw.map((rate) => rate * frameBytes(cell) / 1e9), decimals(1));
+      return show(raw, (rate) => decimals(1)(rate * frameBytes(cell) / 1e9));
     }),
   ];
-  const compare = (label: string, ours: Series["role"], theirs: (cell: Cell) => number[]) =>
+  const compare = (label: string, ours: Series["role"], theirs: (cell: Cell) => (number | undefined)[]) =>
     row(label, (cell) => show(ratios(rates(outcome, place, cell, role(ours)), theirs(cell)), times));
   const fastest = (cell: Cell) => rates(outcome, place, cell, role("peer"));
   const hiredis = (cell: Cell) => rates(outcome, "C", cell, of(HIREDIS));
@@ -208,11 +219,51 @@ function tables(outcome: Outcome, place: Place): string {
     ...clients.map((client) =>
       row(client, (cell) => {
         const found = series.find((one) => one.place === place && one.client === client && sameCell(one.cell, cell));
-        return show(found?.rounds.map(({ cpuMicros }) => cpuMicros) ?? [], decimals(cell.payloadBytes < 1024 ? 3 : 2));
+        return show(
+          each(found?.rounds ?? [], ({ cpuMicros }) => cpuMicros),
+          decimals(cell.payloadBytes < 1024 ? 3 : 2),
+        );
       })
     ),
   ];
   return [speeds, ...(place === "C" ? [] : [ratioRows]), cpu].map(table).join("\n\n");
+}
+
+/** How many times the fastest peer of the same runtime, and hiredis; the text of a target says so for texts alone. */
+const AIMS = [
+  { ours: "for await", peer: 2.5, bunAt1KiB: 1.3, hiredis: 1 },
+  { ours: "batches", peer: 4, bunAt1KiB: 1.4, hiredis: 1.5 },
+] as const;
+const OF_RAW = 0.8;
+
+function verdicts(outcome: Outcome): Verdict[] {
+  return EVERYWHERE.flatMap((place) =>
+    outcome.cells.flatMap((cell) => {
+      const of = (choose: (series: Series) => boolean) => rates(outcome, place, cell, choose);
+      const role = (role: Series["role"]) => of((one) => one.role === role);
+      const aim = (what: string, limit: number) => ({
+        what: `${what}, ${cellName(cell)}`,
+        limit,
+        is: "at least" as const,
+        format: times,
+      });
+      if (isLarge(cell)) {
+        return judge(aim("for await : raw socket", OF_RAW), place, ratios(role("for await"), role("raw")));
+      }
+      return AIMS.flatMap(({ ours, peer, bunAt1KiB, hiredis }) => [
+        ...judge(
+          aim(`${ours} : fastest peer`, place === "Bun" && cell.payloadBytes === 1_024 ? bunAt1KiB : peer),
+          place,
+          ratios(role(ours), role("peer")),
+        ),
+        ...judge(
+          aim(`${ours} : ${HIREDIS}`, hiredis),
+          place,
+          ratios(role(ours), rates(outcome, "C", cell, (one) => one.client === HIREDIS)),
+        ),
+      ]);
+    })
+  );
 }
 
 /** Throughput from a firehose. */
@@ -222,4 +273,5 @@ export const suite: Suite<Outcome> = {
   programs: [...new Set(ENTRANTS.filter(({ places }) => !places.includes("C")).map(({ program }) => program))],
   run: measure,
   render,
+  verdicts,
 };

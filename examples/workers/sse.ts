@@ -5,26 +5,42 @@
  * @module
  */
 
-import { Client } from "@earshot/redis";
+import { Client, type Message, RedisError } from "@earshot/redis";
 
 interface Env {
   REDIS_URL: string;
+  /** How often a reader is told that the stream still lives, in milliseconds. */
+  BEAT_MS?: string;
 }
 
 export default {
-  async fetch(request: Request, env: Env): Promise<Response> {
+  async fetch(request: Request, { REDIS_URL, BEAT_MS = "15000" }: Env): Promise<Response> {
     const channel = new URL(request.url).searchParams.get("channel") ?? "news";
-    // Made for this request: a connection must not be used by another one. Making a client does no I/O.
-    const redis = new Client(env.REDIS_URL);
-    const pubsub = await redis.subscribe(channel);
-    const events = new TransformStream<{ payload: string; gap: unknown }, string>({
-      transform({ payload, gap }, controller) {
-        if (gap !== undefined) controller.enqueue(`event: gap\ndata: ${JSON.stringify(gap)}\n\n`);
-        controller.enqueue(`data: ${JSON.stringify(payload)}\n\n`);
-      },
-    });
-    return new Response(pubsub.readable.pipeThrough(events).pipeThrough(new TextEncoderStream()), {
-      headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
-    });
+    // One for each request, since none may use a connection of another. Making it does no I/O.
+    const redis = new Client(REDIS_URL);
+    try {
+      const { readable } = await redis.subscribe(channel);
+      const events = readable.pipeThrough(toEvents(Number(BEAT_MS))).pipeThrough(new TextEncoderStream());
+      return new Response(events, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
+    } catch (error) {
+      if (error instanceof RedisError) return new Response(error.message, { status: 503 });
+      throw error;
+    }
   },
 };
+
+function toEvents(beatMs: number): TransformStream<Message, string> {
+  let beat: ReturnType<typeof setInterval>;
+  return new TransformStream({
+    start(controller) {
+      // Only a write tells the platform that the reader has gone.
+      beat = setInterval(() => controller.enqueue(": still here\n\n"), beatMs);
+    },
+    transform({ payload, gap }, controller) {
+      if (gap !== undefined) controller.enqueue(`event: gap\ndata: ${JSON.stringify(gap)}\n\n`);
+      controller.enqueue(`data: ${JSON.stringify(payload)}\n\n`);
+    },
+    flush: () => clearInterval(beat),
+    cancel: () => clearInterval(beat),
+  });
+}

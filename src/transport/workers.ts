@@ -40,8 +40,8 @@ const MODULE: string = "cloudflare:sockets";
  * certificate against the host. An abort while a TLS handshake stalls rejects at once, but frees the socket only when the
  * server answers or hangs up, or when the request is over.
  *
- * @throws {ConnectionError} when the endpoint cannot be reached; the platform does not tell why
- * @throws {TypeError} for a unix socket, and for any option of TLS that the platform does not have
+ * @throws {ConnectionError} when the endpoint cannot be reached, and the platform does not tell why; for a unix socket and
+ * for options of TLS that the platform does not have, with a `TypeError` as its `cause`
  */
 export const dial: Dial = async (endpoint, { signal }) => {
   const { host, port, tls } = endpoint;
@@ -71,7 +71,8 @@ export const dial: Dial = async (endpoint, { signal }) => {
   }
 };
 
-function refuse({ host, path, tls = {} }: Endpoint): void {
+function refuse(endpoint: Endpoint): void {
+  const { host, path, tls = {} } = endpoint;
   const option = path !== undefined
     ? "path"
     : tls.caCerts !== undefined
@@ -81,7 +82,9 @@ function refuse({ host, path, tls = {} }: Endpoint): void {
     : tls.serverName !== undefined && tls.serverName !== host
     ? "tls.serverName"
     : undefined;
-  if (option !== undefined) throw new TypeError(`Sockets of Workers cannot do what this option asks for: ${option}`);
+  if (option === undefined) return;
+  const misuse = new TypeError(`Workers cannot do what this option asks for: ${option}`);
+  throw cannotConnect(endpointText(endpoint), misuse.message, misuse);
 }
 
 async function opening({ opened, closed }: Socket, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 /** The leaf over `cloudflare:sockets`, inside `workerd`: see `scripts/test_workers.ts`. */
 
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { type Endpoint, endpointText } from "../../src/endpoint.ts";
 import { ConnectionError } from "../../src/errors.ts";
@@ -127,11 +127,11 @@ if (globalThis.navigator?.userAgent === "Cloudflare-Workers") {
   };
   for (const [option, part] of Object.entries(impossible)) {
     test(`workers leaf: ${option} is misuse, told before anything is dialled`, async () => {
-      const error = await assertRejects(
-        () => dial({ host: "localhost", port: NOBODY, ...part }, { signal: never() }),
-        TypeError,
-      );
-      assertEquals(error.message, `Sockets of Workers cannot do what this option asks for: ${option}`);
+      const endpoint = { host: "localhost", port: NOBODY, ...part };
+      const error = await assertRejects(() => dial(endpoint, { signal: never() }), ConnectionError);
+      const text = `Workers cannot do what this option asks for: ${option}`;
+      assertEquals(error.message, `Cannot connect to ${endpointText(endpoint)}: ${text}`);
+      assertInstanceOf(error.cause, TypeError);
     });
   }
 }

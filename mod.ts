@@ -29,7 +29,7 @@ export type { PubSubStats } from "./src/client/stats.ts";
 export type { StreamOptions } from "./src/delivery/options.ts";
 export { bytes, json, schema, text } from "./src/codec.ts";
 export type { Codec, JsonCodec, StandardResult, StandardSchema } from "./src/codec.ts";
-export type { BackoffOptions } from "./src/supervisor/backoff.ts";
+export type { BackoffOptions } from "./src/connection/backoff.ts";
 export type { Credentials } from "./src/connection/link.ts";
 export type { ReconnectOptions } from "./src/supervisor/options.ts";
 export type { Subscription } from "./src/supervisor/roster.ts";

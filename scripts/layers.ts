@@ -116,7 +116,7 @@ export const PURE = [
   "src/run/",
   "src/protocol/",
   "src/broker/",
-  "src/supervisor/backoff.ts",
+  "src/connection/backoff.ts",
 ];
 
 /** These know nothing of the wire format. */

@@ -32,6 +32,7 @@ export type ClientEventBody =
 /**
  * What a connection tells about itself, as it happens. `ready` means that the server has answered for every name that
  * was wanted when the connection opened: acknowledged, or refused, which `denied` has told before. `gap` means that
- * messages may have been missed. `attempt` counts the connections that failed in a row, the lost one included.
+ * messages may have been missed. A connection that takes the place of another one without a break tells `connected` and
+ * `ready`, and there is no `disconnected`. `attempt` counts the connections that failed in a row, the lost one included.
  */
 export type ClientEvent = ClientEventBody & EventContext;

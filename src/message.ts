@@ -7,7 +7,10 @@
 /** The three ways to subscribe: SUBSCRIBE, PSUBSCRIBE and SSUBSCRIBE. */
 export type Kind = "channel" | "pattern" | "shard";
 
-/** Why messages may be missing. */
+/**
+ * Why messages may be missing. `reconnect`: the connection was lost; `overflow`: the queue was full; `migration`: a planned
+ * move to another connection could not be made without loss; `denied`: the server refused a name for a while.
+ */
 export type GapReason = "reconnect" | "overflow" | "migration" | "denied";
 
 /** What may be missing immediately before a message, on one stream. */

@@ -13,6 +13,19 @@ export type Name = string | Uint8Array;
 /** One name, or several. */
 export type Names = Name | readonly Name[];
 
+/** What is published here is between clients of this library: no stream gets it, and nobody may subscribe to it. */
+const PRIVATE = "earshot:private:";
+
+/** The private channel of this name. */
+export function privateChannel(name: string): string {
+  return PRIVATE + name;
+}
+
+/** Is this channel private to this library? */
+export function isPrivate(channel: string): boolean {
+  return channel.startsWith(PRIVATE);
+}
+
 const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const LOW = 0xdc80;

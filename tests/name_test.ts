@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { canonicalName, canonicalNames, decodeName, encodeName, type Name } from "../src/name.ts";
+import {
+  canonicalName,
+  canonicalNames,
+  decodeName,
+  encodeName,
+  isPrivate,
+  type Name,
+  privateChannel,
+} from "../src/name.ts";
 import { test } from "./support/test.ts";
 
 const encoder = new TextEncoder();
@@ -108,3 +116,9 @@ for (const wrong of [undefined, null, 7, {}]) {
     assert(error instanceof TypeError);
   });
 }
+
+test("a private channel is told from all others", () => {
+  const channel = privateChannel("x");
+  assertEquals([channel, isPrivate(channel)], ["earshot:private:x", true]);
+  for (const name of ["", "x", "earshot:", "my earshot:private:x"]) assertEquals(isPrivate(name), false);
+});

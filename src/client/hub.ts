@@ -7,10 +7,12 @@
 
 import type { Codec } from "../codec.ts";
 import type { KindedName } from "../supervisor/calls.ts";
+import type { LossReason } from "../supervisor/options.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { decodeMessage } from "../delivery/payload.ts";
 import type { DecodeError } from "../errors.ts";
 import type { Kind, Message } from "../message.ts";
+import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
@@ -71,6 +73,17 @@ export class Hub {
   #held: Readonly<Record<Kind, Map<string, Held>>> = { channel: new Map(), pattern: new Map(), shard: new Map() };
   /** Changes whenever a name has other holders: what a topic remembers was found in one version. */
   #version = 0;
+  /** Which private channel is a fence, and who hears that a message came there. */
+  #fence: { readonly channel: string; readonly reached: () => void } | undefined;
+  /** How many private messages were taken; they are not the user's. */
+  privately = 0;
+  #private: Receiver = { receive: () => void this.privately++ };
+  #fenced: Receiver = {
+    receive: () => {
+      this.privately++;
+      this.#fence?.reached();
+    },
+  };
 
   /** Has no streams yet. */
   constructor(subscriber: Subscriber) {
@@ -126,9 +139,19 @@ export class Hub {
     }
   }
 
+  /** From now on `reached` hears of a message on this private channel, in its place; without arguments nobody does. */
+  fence(channel?: string, reached: () => void = () => {}): void {
+    this.#version++;
+    this.#fence = channel === undefined ? undefined : { channel, reached };
+  }
+
   #find(topic: Topic): void {
     topic.found = this.#version;
-    topic.receiver = this.#held[topic.kind].get(topic.pattern ?? topic.channel);
+    // Also by a pattern: it may match what is private.
+    if (isPrivate(topic.channel)) {
+      const isFence = topic.kind === "channel" && topic.channel === this.#fence?.channel;
+      topic.receiver = isFence ? this.#fenced : this.#private;
+    } else topic.receiver = this.#held[topic.kind].get(topic.pattern ?? topic.channel);
   }
 
   /** The streams that have one of these names. */
@@ -137,7 +160,7 @@ export class Hub {
   }
 
   /** The connection is lost: tells the streams that had a confirmed name; true where there was one. */
-  lost(since: number, confirmed: Subscriptions): boolean {
+  lost(since: number, confirmed: Pick<Subscriptions, "states">, reason: LossReason = "reconnect"): boolean {
     const concerned = new Set<Delivery>();
     for (const kind of KIND_NAMES) {
       for (const [name, state] of confirmed.states(kind)) {
@@ -145,7 +168,7 @@ export class Hub {
         for (const delivery of listOf(this.#held[kind].get(name))) concerned.add(delivery);
       }
     }
-    for (const delivery of concerned) delivery.lost(since);
+    for (const delivery of concerned) delivery.lost(since, reason);
     return concerned.size > 0;
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BackoffOptions } from "../supervisor/backoff.ts";
+import type { BackoffOptions } from "../connection/backoff.ts";
 import { systemClock } from "../connection/clock.ts";
 import type { Credentials, LinkOptions } from "../connection/link.ts";
 import type { ReconnectOptions } from "../supervisor/options.ts";
@@ -32,7 +32,13 @@ export interface ClientOptions {
   username?: string;
   /** The password; without it no AUTH is sent. */
   password?: string;
-  /** Asked for user and password each time a connection is made; instead of `username` and `password`. */
+  /**
+   * Asked for user and password each time a connection is made, and before they expire; instead of `username` and
+   * `password`. A connection that stands goes on with the new ones: it says AUTH where the protocol allows it, which is
+   * everywhere but on a subscriber in RESP2. There a new connection subscribes to everything before it takes the place of the
+   * old one, at a point that both see: nothing is lost, and nothing comes twice. Where the server does not allow that, what
+   * may be missing is told as a gap, with the reason `migration`.
+   */
   credentials?: () => Promise<Credentials>;
   /** The database that `command` works on; Pub/Sub knows no databases. @default {0} */
   database?: number;
@@ -240,11 +246,11 @@ function credentialsOf(options: ClientOptions, from: Target | undefined): () => 
 }
 
 /** Only what is asked for: a row of a store of secrets may have more. */
-function checkCredentials({ username, password }: Credentials): Credentials {
+function checkCredentials({ username, password, expiresAt }: Credentials): Credentials {
   if (username !== undefined && password === undefined) {
     throw new TypeError('username needs a password: for an ACL user with "nopass" give any');
   }
-  return { username, password };
+  return expiresAt === undefined ? { username, password } : { username, password, expiresAt };
 }
 
 /** The values are not told: one of them may be a password in the wrong place. */

@@ -9,13 +9,13 @@ import type { Subscription } from "../supervisor/roster.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { type CallOptions, checkCall, within } from "../connection/wait.ts";
 import { Delivery, type DeliveryOwner } from "../delivery/delivery.ts";
-import { reconnectGap } from "../delivery/gap.ts";
+import { lossGap } from "../delivery/gap.ts";
 import { checkKeys, resolveStreamOptions, type StreamOptions, whole } from "../delivery/options.ts";
 import { ConnectionError, DecodeError } from "../errors.ts";
 import type { ClientEvent } from "../event.ts";
 import type { Kind, Message } from "../message.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
-import { canonicalNames, type Names } from "../name.ts";
+import { canonicalNames, isPrivate, type Names } from "../name.ts";
 import type { Topology } from "../topology/topology.ts";
 import { Events } from "./events.ts";
 import { Hub } from "./hub.ts";
@@ -101,15 +101,17 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
         const { taken } = run;
         this.#tally.lastMessage = this.#supervisor.lastHeard;
         this.#hub.deliver(run);
-        this.#tally.received += run.taken - taken;
+        this.#tally.received += run.taken - taken - this.#hub.privately;
+        this.#hub.privately = 0;
       },
       event: (event, endpoint) => this.#events.emit(event, endpoint),
-      lost: (since, confirmed) => this.#hub.lost(since, confirmed),
-      recovered: (since, denied) => {
+      fence: (channel, reached) => this.#hub.fence(channel, reached),
+      lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason),
+      recovered: (since, denied, reasons) => {
         const now = clock.now();
         const refused = this.#hub.holders(denied);
         for (const delivery of this.#deliveries.keys()) delivery.recovered(now, refused.has(delivery));
-        this.#events.emit({ type: "gap", gap: reconnectGap(clock, now - since) });
+        this.#events.emit({ type: "gap", gap: lossGap(clock, now - since, reasons) });
       },
       abandoned: () => this.#hub.clear(),
       failed: (cause) => this.#main.fail(cause),
@@ -353,5 +355,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 }
 
 function kinded(kind: Kind, names: Names): KindedName[] {
-  return canonicalNames(names).map((name) => ({ kind, name }));
+  return canonicalNames(names).map((name) => {
+    if (isPrivate(name)) throw new TypeError(`A name must not be private to this library: ${JSON.stringify(name)}`);
+    return { kind, name };
+  });
 }

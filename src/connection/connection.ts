@@ -9,6 +9,7 @@ import { ConnectionError, RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { Session, type SessionEvent, type SessionOptions } from "../protocol/session.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Reply } from "../resp/reply.ts";
 import type { Argument } from "../resp/writer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
@@ -29,6 +30,8 @@ export interface ConnectionOptions {
   readonly clock: Clock;
   /** For the texts of errors. */
   readonly endpoint: string;
+  /** When the credentials expire that it is opened with, in milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined;
   /** Hears what happens, in order, until the connection has ended. Must not throw. */
   readonly onEvent: (event: SessionEvent) => void;
 }
@@ -52,6 +55,8 @@ export class Connection {
   #readAt = 0;
   /** The one timer: when it is due on the clock, and by the date. */
   #timer: { readonly at: number; readonly date: number; readonly cancel: () => void } | undefined;
+  /** Who waits for the answer to which command of ours, by ticket. */
+  #asked = new Map<number, (reply: Reply | undefined) => void>();
 
   /** Makes the connection; {@linkcode start} sets it in motion. */
   constructor(transport: Transport, options: ConnectionOptions) {
@@ -72,6 +77,11 @@ export class Connection {
     return this.#session.subscriptions;
   }
 
+  /** When the credentials expire that it was opened with, in milliseconds since the epoch; undefined: never. */
+  get expiresAt(): number | undefined {
+    return this.#options.expiresAt;
+  }
+
   /** When the peer was heard last, on the clock. */
   get lastHeard(): number {
     return this.#session.lastHeard;
@@ -90,11 +100,13 @@ export class Connection {
     return ticket;
   }
 
-  /** Asks for a sign of life; the `reply` event with the ticket that this gives is one. */
-  ping(): number {
-    const ticket = this.#session.ping(this.#options.clock.now());
-    this.#touch();
-    return ticket;
+  /**
+   * Sends a command whose answer is told to `answered`, in its place among the events, and is no event; undefined where
+   * the connection ended before it. Must not throw.
+   */
+  ask(command: readonly [verb: string, ...Argument[]], answered: (reply: Reply | undefined) => void): void {
+    if (this.#state === "ended") return answered(undefined);
+    this.#asked.set(this.command(command[0], command), answered);
   }
 
   /** Stops reading after the event in hand, until {@linkcode resume}. */
@@ -138,6 +150,8 @@ export class Connection {
     this.#timer?.cancel();
     this.#transport.close();
     this.#gate?.open();
+    for (const answered of this.#asked.values()) answered(undefined);
+    this.#asked.clear();
     this.#end(cause);
   }
 
@@ -148,7 +162,7 @@ export class Connection {
   #advance = (): void => {
     try {
       for (let event; this.#state === "open" && (event = this.#session.next()) !== undefined;) {
-        this.#options.onEvent(event);
+        if (event.type !== "reply" || !this.#answer(event.ticket, event.reply)) this.#options.onEvent(event);
         if (this.#gate !== undefined) return void this.#gate.opened.then(this.#advance);
       }
       if (this.#state === "ended") return;
@@ -159,6 +173,13 @@ export class Connection {
       this.#fail(error);
     }
   };
+
+  /** Tells an answer to whoever asked; false where nobody of ours did. */
+  #answer(ticket: number, reply: Reply): boolean {
+    const answered = this.#asked.get(ticket);
+    answered?.(reply);
+    return this.#asked.delete(ticket);
+  }
 
   #receive = (chunk: Uint8Array | undefined): void => {
     if (this.#state === "ended") return;

@@ -5,11 +5,12 @@
  */
 
 import { type Endpoint, endpointText } from "../endpoint.ts";
-import { ConnectionError, RedisError, TimeoutError } from "../errors.ts";
-import type { HandshakeOptions } from "../protocol/handshake.ts";
+import { ConnectionError, RedisError, ReplyError, TimeoutError } from "../errors.ts";
+import { authentication, type HandshakeOptions, withoutCredentials } from "../protocol/handshake.ts";
 import type { KeepAliveOptions } from "../protocol/keepalive.ts";
 import type { SessionEvent } from "../protocol/session.ts";
 import type { Desired } from "../protocol/subscriptions.ts";
+import type { Reply } from "../resp/reply.ts";
 import type { ReaderLimits } from "../resp/limits.ts";
 import type { Dial } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
@@ -22,7 +23,17 @@ export interface Credentials {
   readonly username?: string | undefined;
   /** The password. */
   readonly password?: string | undefined;
+  /**
+   * When they cease to be valid: a date, or milliseconds since the epoch; it must be in the future. When four fifths of the
+   * time until then are over, but not within a second, `credentials` is asked again, and what it gives is used on the
+   * connections that stand. When that fails it is told as an event `error` and tried again, after a second, then after twice
+   * as long, at most after 30 seconds; the connection goes on as long as the server lets it. @default {never}
+   */
+  readonly expiresAt?: Date | number | undefined;
 }
+
+/** Credentials that were looked at. */
+export type Identity = Credentials & { readonly expiresAt?: number | undefined };
 
 /** What every connection of one client has in common. */
 export interface LinkOptions {
@@ -65,12 +76,13 @@ export async function openConnection(endpoint: Endpoint, link: LinkOptions, open
     () => abort.abort(new TimeoutError(`Connecting to ${name}`, connectTimeoutMs)),
   );
   try {
-    const credentials = await unlessAborted(abort.signal, () => link.credentials());
+    const credentials = await unlessAborted(abort.signal, () => identify(link));
     const { signal } = abort;
     const transport = await unlessAborted(signal, () => link.dial(endpoint, { signal }), (late) => late.close());
     return new Connection(transport, {
       clock,
       endpoint: name,
+      expiresAt: credentials.expiresAt,
       onEvent: open.onEvent,
       session: {
         handshake: { ...link.handshake, ...credentials },
@@ -87,5 +99,34 @@ export async function openConnection(endpoint: Endpoint, link: LinkOptions, open
   } finally {
     cancel();
     open.signal.removeEventListener("abort", stop);
+  }
+}
+
+/**
+ * Asks who we are.
+ *
+ * @throws {TypeError} when `expiresAt` is neither a date nor a number
+ * @throws {RangeError} when it is not in the future
+ */
+export async function identify({ credentials, clock }: LinkOptions): Promise<Identity> {
+  const { expiresAt, ...identity } = await credentials();
+  if (expiresAt === undefined) return identity;
+  if (typeof expiresAt !== "number" && !(expiresAt instanceof Date)) {
+    throw new TypeError(`expiresAt must be a Date or a number: ${typeof expiresAt}`);
+  }
+  const at = Number(expiresAt);
+  if (at > clock.date()) return { ...identity, expiresAt: at };
+  throw new RangeError(`expiresAt must be in the future, in milliseconds since the epoch: ${at}`);
+}
+
+/** Proves once more, on a live connection, who we are; rejects where the server refuses it, and then nothing has changed. */
+export async function authenticate(connection: Connection, credentials: Identity, protocol: 2 | 3): Promise<void> {
+  const { username = protocol === 3 ? "default" : undefined } = credentials;
+  const command = authentication({ ...credentials, username });
+  if (command === undefined) return;
+  const reply = await new Promise<Reply | undefined>((resolve) => connection.ask(command, resolve));
+  if (reply === undefined) throw await connection.ended;
+  if (reply.type === "simple-error" || reply.type === "bulk-error") {
+    throw new ReplyError(withoutCredentials(reply.value, credentials), command[0]);
   }
 }

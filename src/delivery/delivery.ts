@@ -14,7 +14,7 @@ import type { Gap, GapReason, Message } from "../message.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver } from "../run/topics.ts";
 import { Queue } from "../stream/queue.ts";
-import { merge, reconnectGap, withGap } from "./gap.ts";
+import { lossGap, merge, withGap } from "./gap.ts";
 import type { StreamOptions } from "./options.ts";
 import { decodeMessage } from "./payload.ts";
 
@@ -51,8 +51,8 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   #lostSince: number | undefined;
   /** Has this loss been told on a message? Once when the first one comes, and once when every name is back. */
   #loss: "untold" | "told" = "untold";
-  /** Was a name refused since? */
-  #refused: "no" | "yes" = "no";
+  /** What the loss came of, and whether a name was refused since. */
+  #reasons = new Set<GapReason>();
   #delivered = 0;
   #dropped = 0;
   #untold = 0;
@@ -148,7 +148,8 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   }
 
   /** The connection is lost that was heard last at `since`, on the clock. */
-  lost(since: number): void {
+  lost(since: number, reason: GapReason = "reconnect"): void {
+    this.#reasons.add(reason);
     this.#lostSince ??= since;
     this.#loss = "untold";
   }
@@ -158,12 +159,12 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     if (this.#lostSince === undefined) return;
     if (refused) {
       // What is lost on that name goes on being lost.
-      this.#refused = "yes";
+      this.#reasons.add("denied");
       return;
     }
     this.#tellLoss(now - this.#lostSince);
     this.#lostSince = undefined;
-    this.#refused = "no";
+    this.#reasons.clear();
   }
 
   #taken(count: number): void {
@@ -174,8 +175,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   #tellLoss(downMs: number): void {
     this.#loss = "told";
-    const reasons: GapReason[] = this.#refused === "yes" ? ["reconnect", "denied"] : ["reconnect"];
-    this.#tailGap = merge(this.#tailGap, { ...reconnectGap(this.#owner.clock, downMs), reasons });
+    this.#tailGap = merge(this.#tailGap, lossGap(this.#owner.clock, downMs, this.#reasons));
   }
 
   /** Is the queue as full as this share of either limit? */

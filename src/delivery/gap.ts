@@ -8,8 +8,8 @@ import type { Clock } from "../connection/clock.ts";
 import type { Gap, GapReason, Message } from "../message.ts";
 
 /** What a connection that was lost `downMs` ago may have cost. */
-export function reconnectGap(clock: Clock, downMs: number): Gap {
-  return { reasons: ["reconnect"], since: new Date(clock.date() - downMs), downMs: Math.round(downMs), dropped: 0 };
+export function lossGap(clock: Clock, downMs: number, reasons: Iterable<GapReason>): Gap {
+  return { reasons: [...reasons], since: new Date(clock.date() - downMs), downMs: Math.round(downMs), dropped: 0 };
 }
 
 /** One gap for two that meet. */

@@ -28,6 +28,23 @@ export interface HandshakeOptions {
   readonly database: number;
 }
 
+/** Who we are. */
+type Identity = Pick<HandshakeOptions, "username" | "password">;
+
+/** The command that proves who we are; undefined without a password. */
+export function authentication({ username, password }: Identity): readonly ["AUTH", ...Argument[]] | undefined {
+  if (password === undefined) return undefined;
+  return username === undefined ? ["AUTH", password] : ["AUTH", username, password];
+}
+
+/** The same text without the credentials: a server may echo what it was sent. */
+export function withoutCredentials(text: string, { username, password }: Identity): string {
+  return [password, username].reduce<string>(
+    (rest, secret) => secret === undefined || secret.length < 3 ? rest : rest.replaceAll(secret, "***"),
+    text,
+  );
+}
+
 /** One command of the handshake, and what a refusal of it means. */
 interface Step {
   readonly verb: string;
@@ -107,7 +124,7 @@ export class Handshake {
       return this.#send(this.#selectSteps());
     }
     if (step.refusal === "harmless") return this.#next();
-    const error = new ReplyError(this.#withoutCredentials(reply.value), step.verb);
+    const error = new ReplyError(withoutCredentials(reply.value, this.#options), step.verb);
     const fatal = step.refusal === "fatal" || isAuthenticationError(error) ||
       FATAL_TEXTS.some((text) => text.test(reply.value));
     if (fatal) throw error;
@@ -133,12 +150,10 @@ export class Handshake {
   }
 
   #resp2Steps(): Step[] {
-    const { username, password, clientName } = this.#options;
+    const { clientName } = this.#options;
     const steps: Step[] = [];
-    if (password !== undefined) {
-      const args = username === undefined ? ["AUTH", password] : ["AUTH", username, password];
-      steps.push({ verb: "AUTH", args, refusal: "fatal" });
-    }
+    const args = authentication(this.#options);
+    if (args !== undefined) steps.push({ verb: "AUTH", args, refusal: "fatal" });
     // An ACL may forbid CLIENT; a connection without its name is better than none.
     if (clientName !== undefined) {
       steps.push({ verb: "CLIENT SETNAME", args: ["CLIENT", "SETNAME", clientName], refusal: "harmless" });
@@ -149,15 +164,6 @@ export class Handshake {
   #selectSteps(): Step[] {
     const { database } = this.#options;
     return database === 0 ? [] : [{ verb: "SELECT", args: ["SELECT", database], refusal: "fatal" }];
-  }
-
-  /** A server may echo what it was sent. */
-  #withoutCredentials(text: string): string {
-    const { username, password } = this.#options;
-    return [password, username].reduce<string>(
-      (rest, secret) => secret === undefined || secret.length < 3 ? rest : rest.replaceAll(secret, "***"),
-      text,
-    );
   }
 }
 

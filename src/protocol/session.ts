@@ -216,11 +216,6 @@ export class Session {
     return ticket;
   }
 
-  /** Asks for a sign of life; the `reply` event with the same ticket is one. */
-  ping(now: number): number {
-    return this.command("PING", PING, now);
-  }
-
   /** Says goodbye: the server answers what is due, then ends the connection. */
   quit(now: number): void {
     if (this.#state === "quitting" || this.#state === "leaving") return;

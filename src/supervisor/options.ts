@@ -10,7 +10,7 @@ import type { RedisError } from "../errors.ts";
 import type { ClientEventBody } from "../event.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
-import type { BackoffOptions } from "./backoff.ts";
+import type { BackoffOptions } from "../connection/backoff.ts";
 import type { KindedName } from "./calls.ts";
 
 /** How the supervisor tries again. */
@@ -29,6 +29,9 @@ export interface SupervisorOptions {
   readonly closeTimeoutMs: number;
 }
 
+/** Why what a connection had is lost: it broke, or it could not be left without loss. */
+export type LossReason = "reconnect" | "migration";
+
 /** Who hears what the supervisor learns. Must not throw. */
 export interface SupervisorListener {
   /** Messages came, to be taken one by one. What is left stays until the connection flows again. */
@@ -36,12 +39,14 @@ export interface SupervisorListener {
   /** Something happened that users may want to know. */
   event(event: ClientEventBody, endpoint: string | undefined): void;
   /**
-   * The connection is lost that was heard last at `since`, on the clock; `confirmed` is what it had. True when that
-   * concerns anybody.
+   * The connection is lost, or left, that was heard last at `since`, on the clock; `confirmed` is what it had. True when
+   * that concerns anybody.
    */
-  lost(since: number, confirmed: Subscriptions): boolean;
+  lost(since: number, confirmed: Pick<Subscriptions, "states">, reason: LossReason): boolean;
   /** Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}. */
-  recovered(since: number, denied: readonly KindedName[]): void;
+  recovered(since: number, denied: readonly KindedName[], reasons: readonly LossReason[]): void;
+  /** From now on `reached` hears of a message on this private channel, in its place; without arguments nobody does. */
+  fence(channel?: string, reached?: () => void): void;
   /** The first connection failed; nothing is wanted any more. */
   abandoned(cause: RedisError): void;
   /** There will be no further connection. */

@@ -6,8 +6,10 @@
 
 import type { ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
+import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import { Desired, type Subscriptions } from "../protocol/subscriptions.ts";
+import type { SessionEvent } from "../protocol/session.ts";
+import { Desired, type Subscriptions, type SubscriptionState } from "../protocol/subscriptions.ts";
 import type { KindedName, Standing } from "./calls.ts";
 
 /** Where one subscription stands. */
@@ -20,6 +22,16 @@ export interface Subscription {
   readonly state: "pending" | "subscribed" | "denied" | "unsubscribing";
   /** What the server said, where it is denied. */
   readonly error?: ReplyError;
+}
+
+/** What a connection was refused. */
+export type Denials = readonly Extract<SessionEvent, { type: "denied" }>[];
+
+/** What {@linkcode Roster.taken} gives. */
+export interface Taken {
+  readonly events: readonly Extract<SessionEvent, { type: "subscribed" | "unsubscribed" | "denied" }>[];
+  /** Names that the old connection had and that the new one is refused, as if it were what the old one had. */
+  readonly refused: Pick<Subscriptions, "states">;
 }
 
 /** What is wanted outlives connections; what was refused is asked for again on the next. */
@@ -65,9 +77,9 @@ export class Roster {
     for (const kind of KIND_NAMES) this.#denials[kind].clear();
   }
 
-  /** Every wanted name. */
+  /** Every name that users want. */
   names(): KindedName[] {
-    return KIND_NAMES.flatMap((kind) => [...this.desired.names(kind)].map((name) => ({ kind, name })));
+    return KIND_NAMES.flatMap((kind) => this.#wanted(kind).map((name) => ({ kind, name })));
   }
 
   /** Every name that was refused. */
@@ -87,17 +99,56 @@ export class Roster {
     return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
   }
 
+  /**
+   * Another connection has become the live one, without a break: `had` is what the old one had confirmed, `denials` what
+   * the new one was refused. Gives what there is to tell, and which names are lost by it.
+   */
+  taken(had: Subscriptions, denials: Denials): Taken {
+    const has = this.#confirmed()!;
+    const events: Taken["events"][number][] = [];
+    const refused: Record<Kind, Map<string, SubscriptionState>> = {
+      channel: new Map(),
+      pattern: new Map(),
+      shard: new Map(),
+    };
+    for (const { kind, name } of this.names()) {
+      if (!this.has(kind, name)) continue;
+      this.#denials[kind].delete(name);
+      if (had.state(kind, name) !== "subscribed") events.push({ type: "subscribed", kind, name });
+    }
+    for (const { type, kind, name, error } of denials) {
+      if (has.state(kind, name) !== "denied" || !this.desired.has(kind, name) || isPrivate(name)) continue;
+      if (!this.#denials[kind].has(name)) events.push({ type, kind, name, error });
+      this.#denials[kind].set(name, error);
+      const state = had.state(kind, name);
+      if (state === "subscribed") refused[kind].set(name, state);
+    }
+    for (const kind of KIND_NAMES) {
+      for (const name of had.states(kind).keys()) {
+        const isGone = !this.desired.has(kind, name) && has.state(kind, name) === "absent";
+        if (isGone && !isPrivate(name)) events.push({ type: "unsubscribed", kind, name });
+      }
+    }
+    return { events, refused: { states: (kind) => refused[kind] } };
+  }
+
   /** Where every name stands that is wanted, or still there. */
   subscriptions(): Subscription[] {
     const confirmed = this.#confirmed();
     return KIND_NAMES.flatMap((kind) => {
-      const wanted = [...this.desired.names(kind)].map((name): Subscription => {
+      const wanted = this.#wanted(kind).map((name): Subscription => {
         const error = this.#denials[kind].get(name);
         if (error !== undefined) return { kind, name, state: "denied", error };
         return { kind, name, state: this.has(kind, name) ? "subscribed" : "pending" };
       });
-      const leaving = [...confirmed?.states(kind).keys() ?? []].filter((name) => !this.desired.has(kind, name));
+      const leaving = [...confirmed?.states(kind).keys() ?? []]
+        .filter((name) => !this.desired.has(kind, name) && !isPrivate(name));
       return [...wanted, ...leaving.map((name): Subscription => ({ kind, name, state: "unsubscribing" }))];
     });
+  }
+
+  /** What is private to this library is no business of users. */
+  #wanted(kind: Kind): string[] {
+    return [...this.desired.names(kind)].filter((name) => !isPrivate(name));
   }
 }

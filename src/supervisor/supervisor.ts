@@ -10,41 +10,43 @@
  * @module
  */
 
-import type { Connection } from "../connection/connection.ts";
-import { openConnection } from "../connection/link.ts";
+import { backoffMs } from "../connection/backoff.ts";
 import { type CallOptions, sleep, unlessAborted, within } from "../connection/wait.ts";
-import { endpointText } from "../endpoint.ts";
+import type { Connection } from "../connection/connection.ts";
 import { ConnectionError, RedisError } from "../errors.ts";
 import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
 import type { SessionEvent } from "../protocol/session.ts";
-import { backoffMs } from "./backoff.ts";
+import type { Subscriptions } from "../protocol/subscriptions.ts";
 import { Calls, type KindedName, type Wanted } from "./calls.ts";
-import type { SupervisorListener, SupervisorOptions } from "./options.ts";
-import { Roster, type Subscription } from "./roster.ts";
+import { Line } from "./line.ts";
+import type { LossReason, SupervisorListener, SupervisorOptions } from "./options.ts";
+import { type Denials, Roster, type Subscription } from "./roster.ts";
+
+/** What is gone, as far as that matters. */
+type Lost = { readonly lastHeard: number; readonly subscriptions: Pick<Subscriptions, "states"> | undefined };
 
 /** Keeps one subscriber alive. */
 export class Supervisor {
   #options: SupervisorOptions;
   #listener: SupervisorListener;
-  #roster = new Roster(() => this.#connection?.subscriptions);
+  #roster = new Roster(() => this.#line.connection?.subscriptions);
+  #line: Line;
   #calls: Calls;
   #state: "idle" | "running" | "closing" | "closed" = "idle";
   /** `first`: no SUBSCRIBE was ever answered; a failure is told to the callers. `later`: it is mended. */
   #phase: "first" | "later" = "first";
-  #connection: Connection | undefined;
-  #endpoint: string | undefined;
   /** Is every wanted name acknowledged on this connection? Told once for each. */
   #stage: "opening" | "ready" = "opening";
-  /** Who waits for which sign of life, by ticket; they are told whether it came or the connection ended. */
-  #pongs = new Map<number, (sign: "alive" | "ended") => void>();
   /** Failed attempts in a row. */
   #failures = 0;
   /** How many connections became ready. */
   #readied = 0;
   /** Since when messages may be missing, on the clock. */
   #lostSince: number | undefined;
+  /** And why. */
+  #lostBy = new Set<LossReason>();
   /** Aborted when nothing more is to be dialled or waited for. */
   #lifetime = new AbortController();
   #loop: Promise<void> = Promise.resolve();
@@ -54,6 +56,12 @@ export class Supervisor {
   constructor(options: SupervisorOptions, listener: SupervisorListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#line = new Line({ ...options, desired: this.#roster.desired }, {
+      hear: (event) => this.#hear(event),
+      fence: (channel, reached) => listener.fence(channel, reached),
+      moved: (old, denials, how) => this.#moved(old, denials, how),
+      failed: (error) => this.#emit({ type: "error", error }),
+    });
     this.#calls = new Calls((kind, name) => this.#roster.standing(kind, name), options.link.clock);
   }
 
@@ -64,13 +72,13 @@ export class Supervisor {
 
   /** When the server was heard last on the live connection, on the clock. */
   get lastHeard(): number | undefined {
-    return this.#connection?.lastHeard;
+    return this.#line.connection?.lastHeard;
   }
 
   /** Wants a name from now on; {@linkcode wait} tells when the server has acknowledged it. */
   want(kind: Kind, name: string): void {
     this.#roster.want(kind, name);
-    this.#connection?.sync(kind, name);
+    this.#line.sync(kind, name);
     if (this.#state !== "idle") return;
     this.#state = "running";
     this.#loop = this.#run();
@@ -79,7 +87,7 @@ export class Supervisor {
   /** Wants a name no longer. */
   drop(kind: Kind, name: string): void {
     this.#roster.drop(kind, name);
-    this.#connection?.sync(kind, name);
+    this.#line.sync(kind, name);
     this.#calls.look(kind, name);
   }
 
@@ -123,12 +131,12 @@ export class Supervisor {
   /** Stops reading the socket, so that the server feels it, until {@linkcode resume}. A new connection reads again. */
   pause(): void {
     // While it closes, what is due has to be heard.
-    if (this.#state === "running") this.#connection?.pause();
+    if (this.#state === "running") this.#line.pause();
   }
 
   /** Reads again. */
   resume(): void {
-    this.#connection?.resume();
+    this.#line.resume();
   }
 
   /** Where every name stands that is wanted, or still there. */
@@ -145,13 +153,16 @@ export class Supervisor {
     const ended = this.#state === "closed";
     this.#state = "closing";
     this.#lifetime.abort(new ConnectionError("Gave up connecting: it was closed"));
+    this.#line.settle();
+    const { connection } = this.#line;
     const names = this.#roster.names();
     this.#roster.desired.clear();
-    if (this.#connection !== undefined) {
-      for (const { kind, name } of names) this.#connection.sync(kind, name);
-      await this.#connection.quit(this.#options.closeTimeoutMs);
+    if (connection !== undefined) {
+      for (const { kind, name } of names) connection.sync(kind, name);
+      await connection.quit(this.#options.closeTimeoutMs);
     }
     await this.#loop;
+    await this.#line.retired();
     this.#calls.end(new ConnectionError("Closed before the server acknowledged it"));
     this.#state = "closed";
     if (!ended) this.#emit({ type: "closed" });
@@ -178,8 +189,6 @@ export class Supervisor {
     const cause = await this.#open();
     // The next connection asks again.
     this.#roster.forgive();
-    for (const tell of this.#pongs.values()) tell("ended");
-    this.#pongs.clear();
     this.#failures++;
     if (this.#state !== "running") return cause;
     this.#emit({ type: "disconnected", error: cause });
@@ -191,21 +200,10 @@ export class Supervisor {
     this.#stage = "opening";
     try {
       const endpoint = await unlessAborted(this.#lifetime.signal, () => this.#options.locate());
-      this.#endpoint = endpointText(endpoint);
+      const opening = this.#line.open(endpoint, this.#lifetime.signal);
       this.#emit({ type: "connecting", attempt: this.#failures + 1 });
-      const connection = await openConnection(endpoint, this.#options.link, {
-        signal: this.#lifetime.signal,
-        desired: this.#roster.desired,
-        onEvent: (event) => this.#hear(event),
-      });
-      // Closed in the very turn in which the socket opened.
-      if (this.#state !== "running") connection.abort(new ConnectionError("Gave up connecting: it was closed"));
-      else this.#connection = connection;
-      connection.start();
-      const cause = await connection.ended;
-      this.#connection = undefined;
-      const { subscriptions, lastHeard } = connection;
-      if (subscriptions !== undefined && this.#listener.lost(lastHeard, subscriptions)) this.#lostSince ??= lastHeard;
+      const { cause, connection } = await opening;
+      this.#lost(connection, "reconnect");
       return cause;
     } catch (error) {
       return error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
@@ -216,21 +214,16 @@ export class Supervisor {
     for (;;) {
       const names = this.#roster.names();
       await this.wait("synced", "present", names, { signal });
-      const connection = this.#connection;
+      const { connection } = this.#line;
       if (names.length === 0) return;
       // Lost in this very turn.
       if (connection === undefined) continue;
-      const ticket = connection.ping();
-      if (await new Promise((resolve) => this.#pongs.set(ticket, resolve)) === "alive") return;
+      if (await new Promise((resolve) => connection.ask(["PING"], resolve)) !== undefined) return;
     }
   }
 
   #hear(event: SessionEvent): void {
     switch (event.type) {
-      case "reply":
-        this.#pongs.get(event.ticket)?.("alive");
-        this.#pongs.delete(event.ticket);
-        break;
       case "messages":
         this.#listener.messages(event);
         break;
@@ -252,8 +245,8 @@ export class Supervisor {
         break;
       case "revoked":
         // One server has nowhere else to go: a new connection asks it again, and tells what may be missing.
-        this.#connection?.abort(
-          new ConnectionError("The server took a shard channel away", { endpoint: this.#endpoint }),
+        this.#line.connection?.abort(
+          new ConnectionError("The server took a shard channel away", { endpoint: this.#line.endpoint }),
         );
         break;
       case "synced":
@@ -269,9 +262,30 @@ export class Supervisor {
     this.#emit({ type: "ready" });
     if (this.#lostSince === undefined) return;
     const denied = this.#roster.denials();
-    this.#listener.recovered(this.#lostSince, denied);
+    this.#listener.recovered(this.#lostSince, denied, [...this.#lostBy]);
     // A name that is denied goes on losing, until a later connection has it back.
-    if (denied.length === 0) this.#lostSince = undefined;
+    if (denied.length > 0) return;
+    this.#lostSince = undefined;
+    this.#lostBy.clear();
+  }
+
+  /** What a connection had may be missing from now on. */
+  #lost({ lastHeard, subscriptions }: Lost, reason: LossReason): void {
+    if (subscriptions === undefined || !this.#listener.lost(lastHeard, subscriptions, reason)) return;
+    this.#lostSince ??= lastHeard;
+    this.#lostBy.add(reason);
+  }
+
+  /** Another connection has taken the place of `old`, by a planned move. */
+  #moved(old: Connection, denials: Denials, how: "whole" | "lossy"): void {
+    if (how === "lossy") this.#lost(old, "migration");
+    const { events, refused } = this.#roster.taken(old.subscriptions!, denials);
+    this.#lost({ lastHeard: old.lastHeard, subscriptions: refused }, "migration");
+    for (const event of events) this.#emit(event);
+    // It is none of the reconnections.
+    if (this.#stage === "ready") this.#readied--;
+    this.#stage = "opening";
+    this.#ready();
   }
 
   /** The first connection failed: the callers are told, and nothing is left behind. */
@@ -294,6 +308,6 @@ export class Supervisor {
   }
 
   #emit(event: ClientEventBody): void {
-    this.#listener.event(event, this.#endpoint);
+    this.#listener.event(event, this.#line.endpoint);
   }
 }

@@ -5,6 +5,7 @@ import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/opt
 import { bytes, type Codec, json, text } from "../../src/codec.ts";
 import type { KindedName } from "../../src/supervisor/calls.ts";
 import { DecodeError } from "../../src/errors.ts";
+import { privateChannel } from "../../src/name.ts";
 import { KIND_NAMES } from "../../src/protocol/kind.ts";
 import { Desired, Subscriptions } from "../../src/protocol/subscriptions.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
@@ -247,4 +248,25 @@ test("A lost connection that had confirmed nothing concerns nobody", () => {
   const { hub } = newHub();
   hub.add(newStream(text), NEWS);
   assertEquals(hub.lost(0, new Subscriptions(new Desired())), false);
+});
+
+test("A fence is heard of in its place, by its own name only; nothing private comes to a stream, or counts", () => {
+  const { hub, tell } = newHub();
+  const stream = newStream(text);
+  const fence = privateChannel("1");
+  hub.add(stream, { kind: "pattern", name: "*" });
+  hub.add(stream, NEWS);
+  const order: string[] = [];
+  tell(fence, "early");
+  hub.fence(fence, () => order.push(`fence behind ${payloads(stream)}`));
+  tell("news", "1");
+  tell(fence, "by a pattern", "*");
+  tell(privateChannel("2"), "of somebody else", "*");
+  tell("news", "2", "*");
+  assertEquals(order, []);
+  tell(fence, "");
+  tell("news", "3");
+  hub.fence();
+  tell(fence, "late");
+  assertEquals([order, payloads(stream), hub.privately], [["fence behind 1,2"], ["3"], 5]);
 });

@@ -299,7 +299,7 @@ test("to quit a server that does not answer ends when the time is up", async () 
   bench.assertEnded("Lost the connection to localhost:6379: the server did not end it in time");
 });
 
-test("a sign of life is answered with its ticket, also where PING is refused", async () => {
+test("what is asked is answered in its place among the events, and is no event; also where it is refused", async () => {
   for (
     const answer of [
       undefined,
@@ -307,11 +307,31 @@ test("a sign of life is answered with its ticket, also where PING is refused", a
     ]
   ) {
     const bench = new Bench(answer === undefined ? {} : { answer });
-    await bench.start();
-    const ticket = bench.connection.ping();
+    await bench.start("a");
+    bench.connection.ask(["PING"], (reply) => bench.heard.push(`answered ${reply?.type}`));
+    bench.want("b");
     await settle();
-    assertEquals(bench.heard.at(-1), `reply ${ticket} ${answer === undefined ? "simple-string" : "simple-error"}`);
+    assertEquals(bench.heard.slice(-4), [
+      "synced",
+      `answered ${answer === undefined ? "simple-string" : "simple-error"}`,
+      "subscribed channel b",
+      "synced",
+    ]);
   }
+});
+
+test("what is asked of a connection that ends, or has ended, is told so", async () => {
+  const answers: unknown[] = [];
+  const bench = new Bench({ answer: ([verb]) => verb === "ECHO" ? [] : undefined });
+  await bench.start();
+  bench.connection.ask(["ECHO", "x"], (reply) => answers.push(reply));
+  await settle();
+  assertEquals(answers, []);
+  bench.server.close();
+  await settle();
+  assertEquals(answers, [undefined]);
+  bench.connection.ask(["ECHO", "x"], (reply) => answers.push(reply));
+  assertEquals(answers, [undefined, undefined]);
 });
 
 test("a denied name is asked for again when it is told to", async () => {

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { type LinkOptions, openConnection } from "../../src/connection/link.ts";
+import { authenticate, identify, type LinkOptions, openConnection } from "../../src/connection/link.ts";
 import { ConnectionError, ReplyError, TimeoutError } from "../../src/errors.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { ModelNetwork } from "../support/model_network.ts";
 import { test } from "../support/test.ts";
+import { refusal } from "../support/wire.ts";
 
 const endpoint = { host: "localhost", port: 6379 };
 
@@ -165,4 +166,60 @@ test("a connection has its own deadline for the handshake, after that for dialli
   const cause = await connection.ended;
   assert(cause instanceof TimeoutError);
   assertEquals([cause.what, cause.ms, clock.pending, network.open], ["HELLO", 5_000, 0, 0]);
+});
+
+test("expiresAt may be a date or milliseconds, must be in the future, and goes with the connection", async () => {
+  const clock = new ManualClock();
+  const network = new ModelNetwork();
+  const now = clock.date();
+  const asked = (expiresAt: unknown) =>
+    linkOptions({ clock, dial: network.dial, credentials: () => Promise.resolve({ expiresAt: expiresAt as number }) });
+  for (const expiresAt of [now + 1, new Date(now + 1), undefined]) {
+    const expected = expiresAt && now + 1;
+    assertEquals((await identify(asked(expiresAt))).expiresAt, expected);
+    const connection = await openConnection(endpoint, asked(expiresAt), open);
+    assertEquals(connection.expiresAt, expected);
+    connection.abort(new ConnectionError("Enough"));
+  }
+  for (const expiresAt of [now, 0, -1, NaN, new Date(NaN), new Date(now), Math.floor(now / 1_000)]) {
+    await assertRejects(
+      () => identify(asked(expiresAt)),
+      RangeError,
+      "expiresAt must be in the future, in milliseconds",
+    );
+    const { cause } = await assertRejects(() => openConnection(endpoint, asked(expiresAt), open), ConnectionError);
+    assert(cause instanceof RangeError);
+  }
+  for (const expiresAt of ["2030-01-01", null, {}]) {
+    await assertRejects(
+      () => identify(asked(expiresAt)),
+      TypeError,
+      `expiresAt must be a Date or a number: ${typeof expiresAt}`,
+    );
+  }
+});
+
+test("AUTH on a live connection says what the protocol knows, and tells a refusal without the credentials", async () => {
+  const clock = new ManualClock();
+  let answer: "OK" | "refuse" = "OK";
+  const network = new ModelNetwork({
+    answer: ([verb, user, password]) =>
+      verb === "AUTH" && answer === "refuse" ? [refusal(`WRONGPASS ${user} ${password} is wrong`)] : undefined,
+  });
+  const connection = await openConnection(endpoint, linkOptions({ clock, dial: network.dial }), open);
+  connection.start();
+  await settle();
+  await authenticate(connection, {}, 3);
+  await authenticate(connection, { password: "hunter2" }, 2);
+  await authenticate(connection, { password: "hunter2" }, 3);
+  await authenticate(connection, { username: "alice", password: "hunter2" }, 2);
+  assertEquals(network.last.peer.commands.slice(1), ["AUTH hunter2", "AUTH default hunter2", "AUTH alice hunter2"]);
+  answer = "refuse";
+  const identity = { username: "alice", password: "hunter2" };
+  const error = await assertRejects(() => authenticate(connection, identity, 3), ReplyError);
+  assertEquals([error.code, error.message], ["WRONGPASS", "AUTH was refused: WRONGPASS *** *** is wrong"]);
+  network.last.state = "frozen";
+  const lost = assertRejects(() => authenticate(connection, identity, 3), ConnectionError, "Enough");
+  connection.abort(new ConnectionError("Enough"));
+  await lost;
 });

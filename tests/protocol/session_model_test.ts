@@ -104,7 +104,7 @@ class Joint {
         for (const name of this.peer.names.channel) this.#say(push("message", encodeName(name), "x"));
         break;
       case "ping":
-        this.session.ping(0);
+        this.session.command("PING", ["PING"], 0);
         break;
       case "disconnect":
         this.connect();

@@ -282,7 +282,7 @@ test("a subscriber that asks for a sign of life is told when it came", () => {
     const bench = new Bench({ protocol });
     bench.want("channel", "a");
     bench.open();
-    const ticket = bench.session.ping(0);
+    const ticket = bench.session.command("PING", ["PING"], 0);
     assertEquals(bench.hear(push("subscribe", "a", 1), protocol === 2 ? array("pong", "") : PONG), [
       "subscribed channel a",
       "synced",

@@ -62,7 +62,7 @@ for (const [from, to, sentence] of IMPORTS) {
 const WORDS: [path: string, code: string, words: string[]][] = [
   ["src/resp/x.ts", "type A = () => Promise<void>;", ["Promise"]],
   ["src/resp/x.ts", "declare const at: Date;", ["Date"]],
-  ["src/supervisor/backoff.ts", "type A = typeof performance;", ["performance"]],
+  ["src/connection/backoff.ts", "type A = typeof performance;", ["performance"]],
   ["src/connection/link.ts", "type A = Promise<Date>;", []],
   ["src/resp/x.ts", "/** Returns a Promise of a Date. */ type A = 'Date'; // await Promise", []],
   ["src/resp/x.ts", "interface A { Date: number; Promise(): string }", []],

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ReplyError } from "../../src/errors.ts";
+import { privateChannel } from "../../src/name.ts";
 import { Subscriptions } from "../../src/protocol/subscriptions.ts";
 import { Roster } from "../../src/supervisor/roster.ts";
 import { test } from "../support/test.ts";
@@ -64,4 +65,53 @@ test("it lists kind by kind, what is wanted before what is leaving", () => {
     { kind: "pattern", name: "p*", state: "denied", error: refusal },
     { kind: "shard", name: "s", state: "pending" },
   ]);
+});
+
+test("what is private is listed nowhere", () => {
+  const { roster, confirmed } = stage();
+  const channel = privateChannel("x");
+  roster.want("channel", channel);
+  confirmed.reconcile("channel", channel);
+  confirmed.input("channel", channel, "confirmed");
+  assertEquals([roster.names(), roster.subscriptions()], [[], []]);
+  roster.drop("channel", channel);
+  confirmed.reconcile("channel", channel);
+  assertEquals(roster.subscriptions(), []);
+});
+
+test("of another connection that is the live one, it tells what is different, and what is lost", () => {
+  const roster: Roster = new Roster(() => has);
+  const [had, has] = [new Subscriptions(roster.desired), new Subscriptions(roster.desired)];
+  /** What the old and the new connection say to each name. */
+  const answers = {
+    both: ["confirmed", "confirmed"],
+    later: [undefined, "confirmed"],
+    granted: ["rejected", "confirmed"],
+    refused: ["confirmed", "rejected"],
+    never: ["rejected", "rejected"],
+    [privateChannel("x")]: ["confirmed", "rejected"],
+    leaving: ["confirmed", undefined],
+  } as const;
+  for (const [name, [old, now]] of Object.entries(answers)) {
+    roster.want("channel", name);
+    for (const [side, answer] of [[had, old], [has, now]] as const) {
+      if (answer === undefined) continue;
+      side.reconcile("channel", name);
+      side.input("channel", name, answer);
+    }
+    if (old === "rejected") roster.denied("channel", name, refusal);
+  }
+  roster.drop("channel", "leaving");
+  const denials = Object.keys(answers).map((
+    name,
+  ) => ({ type: "denied", kind: "channel", name, error: refusal } as const));
+  const { events, refused } = roster.taken(had, denials);
+  assertEquals(events.map(({ type, name }) => `${type} ${name}`), [
+    "subscribed later",
+    "subscribed granted",
+    "denied refused",
+    "unsubscribed leaving",
+  ]);
+  assertEquals([...refused.states("channel")], [["refused", "subscribed"]]);
+  assertEquals(roster.denials().map(({ name }) => name), ["never", "refused"]);
 });

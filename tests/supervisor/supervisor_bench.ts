@@ -82,6 +82,7 @@ export class Bench {
         return had > 0;
       },
       recovered: (since) => void this.told.push(`recovered since ${since - this.#start}`),
+      fence: () => {},
       abandoned: (cause) => void this.told.push(`abandoned: ${cause.name}`),
       failed: (cause) => void this.told.push(`failed: ${cause.name}`),
     });

@@ -1,5 +1,5 @@
 /** Ten thousand clients that lose the same server in the same moment: how fast do they all come back at once? Pure. */
-import { backoffMs, type BackoffOptions } from "../../src/supervisor/backoff.ts";
+import { backoffMs, type BackoffOptions } from "../../src/connection/backoff.ts";
 import { Dice } from "./dice.ts";
 
 /** What the server went through. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { backoffMs } from "../../src/supervisor/backoff.ts";
+import { backoffMs } from "../../src/connection/backoff.ts";
 import { test } from "../support/test.ts";
 
 const options = { initialDelayMs: 50, maxDelayMs: 5_000, factor: 2, jitter: 0.2 };

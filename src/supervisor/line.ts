@@ -1,0 +1,232 @@
+/**
+ * The line to the server: one live connection at a time, seen from outside. Its credentials are renewed before they expire,
+ * and another connection may take its place without a break; only an end that nothing could mend is the end of the line.
+ *
+ * @module
+ */
+
+import type { Connection } from "../connection/connection.ts";
+import { authenticate, identify, type Identity, type LinkOptions, openConnection } from "../connection/link.ts";
+import { Renewal } from "../connection/renewal.ts";
+import { type Endpoint, endpointText } from "../endpoint.ts";
+import { ConnectionError, type RedisError } from "../errors.ts";
+import type { Kind } from "../message.ts";
+import { isPrivate } from "../name.ts";
+import type { SessionEvent } from "../protocol/session.ts";
+import type { Desired } from "../protocol/subscriptions.ts";
+import { Move } from "./move.ts";
+import type { Denials } from "./roster.ts";
+
+/** What a line is given. */
+export interface LineOptions {
+  readonly link: LinkOptions;
+  readonly desired: Desired;
+  readonly closeTimeoutMs: number;
+}
+
+/** Whom a line tells. */
+export interface LineListener {
+  /** The live connection tells something. */
+  hear(event: SessionEvent): void;
+  /** `reached` has to hear of a message on this channel, in its place; without arguments nobody. */
+  fence(channel?: string, reached?: () => void): void;
+  /** The live connection is another one; `lossy`: something may be missing. `denials` is what the new one was refused. */
+  moved(old: Connection, denials: Denials, how: "whole" | "lossy"): void;
+  /** A renewal failed, and is tried again. */
+  failed(error: RedisError): void;
+}
+
+/** Where a planned move goes; what is not given stays as it is. */
+export interface MoveTarget {
+  readonly endpoint?: Endpoint;
+  readonly credentials?: Identity;
+}
+
+/** The line. */
+export class Line {
+  #options: LineOptions;
+  #listener: LineListener;
+  #connection: Connection | undefined;
+  #endpoint: Endpoint | undefined;
+  #protocol: 2 | 3 = 2;
+  /** What the consumers want of the reading of the socket. */
+  #flow: "reading" | "paused" = "reading";
+  #ended: (cause: RedisError) => void = () => {};
+  #state: "open" | "settled" = "open";
+  #renewal: Renewal | undefined;
+  #move: Move | undefined;
+  /** How the last move ended, after all before it; undefined: well. */
+  #moved: Promise<RedisError | undefined> = Promise.resolve(undefined);
+  /** Connections that were moved away from, until they are gone. */
+  #retired = new Set<Promise<void>>();
+
+  /** Is not connected. */
+  constructor(options: LineOptions, listener: LineListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** The live connection. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** Where it goes, or went last. */
+  get endpoint(): string | undefined {
+    return this.#endpoint && endpointText(this.#endpoint);
+  }
+
+  /**
+   * Connects, and resolves with what ended the line.
+   *
+   * @throws {RedisError} when no connection can be made
+   */
+  async open(endpoint: Endpoint, signal: AbortSignal): Promise<{ cause: RedisError; connection: Connection }> {
+    this.#endpoint = endpoint;
+    const { link, desired } = this.#options;
+    const connection = await openConnection(endpoint, link, {
+      signal,
+      desired,
+      onEvent: (event) => this.#hear(connection, event),
+    });
+    this.#connection = connection;
+    this.#flow = "reading";
+    const ended = new Promise<RedisError>((resolve) => this.#ended = resolve);
+    this.#watch(connection);
+    // Closed in the very turn in which the socket opened.
+    if (signal.aborted) connection.abort(new ConnectionError("Gave up connecting: it was closed"));
+    else connection.start();
+    const cause = await ended;
+    const last = this.#connection;
+    this.#connection = undefined;
+    this.#renewal?.stop();
+    return { cause, connection: last };
+  }
+
+  /** What is wanted of this name has changed. */
+  sync(kind: Kind, name: string): void {
+    if (this.#move === undefined) this.#connection?.sync(kind, name);
+    else this.#move.sync(kind, name);
+  }
+
+  /** Stops reading, until {@linkcode resume}. A new line reads again. */
+  pause(): void {
+    this.#flow = "paused";
+    this.#connection?.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#flow = "reading";
+    // At a fence it stands until the move is over.
+    if (this.#connection !== undefined && !this.#move?.holds(this.#connection)) this.#connection.resume();
+  }
+
+  /**
+   * Makes a new connection, to another endpoint or with other credentials, and leaves the old one when nothing can be
+   * missed any more. Gives what went wrong; then the old connection stays.
+   */
+  move(to: MoveTarget): Promise<RedisError | undefined> {
+    return this.#moved = this.#moved.then(() => this.#moveTo(to));
+  }
+
+  /** Makes no further move, now and ever. */
+  settle(): void {
+    this.#state = "settled";
+    this.#renewal?.stop();
+    this.#move?.cancel();
+  }
+
+  /** Resolves when every connection that was moved away from is gone. */
+  async retired(): Promise<void> {
+    await Promise.all(this.#retired);
+  }
+
+  #hear(connection: Connection, event: SessionEvent): void {
+    // One that was moved away from tells nothing new.
+    if (connection !== this.#connection) {
+      if (event.type === "messages") event.taken = event.count;
+      return;
+    }
+    if (!("name" in event && isPrivate(event.name))) this.#listener.hear(event);
+    if (event.type === "connected") {
+      this.#protocol = event.protocol;
+      this.#renew(connection);
+    }
+    if (event.type !== "messages") this.#move?.look();
+  }
+
+  /** Waits for its end, unless another one takes its place. */
+  #watch(connection: Connection): void {
+    connection.ended.then((cause) => {
+      if (this.#connection === connection && !this.#move?.oldEnded()) this.#ended(cause);
+    });
+  }
+
+  /** Before the credentials expire new ones are used: in place where the protocol allows it, else on a new connection. */
+  #renew(connection: Connection): void {
+    const { link } = this.#options;
+    this.#renewal?.stop();
+    this.#renewal = new Renewal(connection.expiresAt, {
+      clock: link.clock,
+      credentials: () => identify(link),
+      timeoutMs: link.connectTimeoutMs,
+      apply: async (renewed) => {
+        // In RESP2 a subscriber may not say AUTH.
+        if (this.#protocol === 3 && await authenticate(connection, renewed, 3).then(() => true, () => false)) return;
+        const cause = await this.move({ credentials: renewed });
+        if (cause !== undefined) throw cause;
+      },
+      failed: (error) => this.#listener.failed(error),
+    });
+  }
+
+  #moveTo({ endpoint = this.#endpoint, credentials }: MoveTarget): Promise<RedisError | undefined> {
+    const old = this.#connection;
+    if (old === undefined || endpoint === undefined || this.#state === "settled") {
+      return Promise.resolve(new ConnectionError("Cannot move: there is no connection"));
+    }
+    const { link } = this.#options;
+    return new Promise((resolve) => {
+      const move: Move = new Move({
+        ...this.#options,
+        old,
+        endpoint,
+        link: credentials === undefined ? link : { ...link, credentials: () => Promise.resolve(credentials) },
+      }, {
+        fence: (channel, reached) => this.#listener.fence(channel, reached),
+        hear: (next, event) => this.#hear(next, event),
+        taken: (next, how) => {
+          this.#endpoint = endpoint;
+          this.#take(move, old, next, how);
+          resolve(undefined);
+        },
+        failed: (cause, left) => {
+          this.#move = undefined;
+          for (const { kind, name } of move.held) old.sync(kind, name);
+          if (this.#flow === "reading") old.resume();
+          resolve(cause);
+          if (left === "gone") this.#ended(cause);
+        },
+      });
+      this.#move = move;
+    });
+  }
+
+  /** From now on the new connection of a move is the live one. */
+  #take(move: Move, old: Connection, next: Connection, how: "whole" | "lossy"): void {
+    this.#move = undefined;
+    this.#connection = next;
+    this.#protocol = move.protocol;
+    this.#watch(next);
+    // Not within the run that stops at the fence: to leave is to read on.
+    const leaving: Promise<void> = Promise.resolve().then(() => old.quit(this.#options.closeTimeoutMs))
+      .then(() => void this.#retired.delete(leaving));
+    this.#retired.add(leaving);
+    for (const { kind, name } of move.held) next.sync(kind, name);
+    this.#listener.hear({ type: "connected", protocol: move.protocol });
+    this.#listener.moved(old, move.denials, how);
+    this.#renew(next);
+    if (this.#flow === "reading") next.resume();
+  }
+}

@@ -26,7 +26,8 @@ export type { BatchOptions, ClientOptions, PubSubOptions } from "./src/client/op
 export { PubSub } from "./src/client/pubsub.ts";
 export type { StreamNames } from "./src/client/pubsub.ts";
 export type { PubSubStats } from "./src/client/stats.ts";
-export type { StreamOptions } from "./src/delivery/options.ts";
+export type { Backfiller, StreamOptions } from "./src/delivery/options.ts";
+export type { Overflow } from "./src/delivery/overflow.ts";
 export { bytes, json, schema, text } from "./src/codec.ts";
 export type { Codec, JsonCodec, StandardResult, StandardSchema } from "./src/codec.ts";
 export type { BackoffOptions } from "./src/connection/backoff.ts";

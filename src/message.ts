@@ -23,6 +23,11 @@ export interface Gap {
   readonly downMs: number;
   /** How many messages the queue of this stream dropped; what the server sent while we were away cannot be counted. */
   readonly dropped: number;
+  /**
+   * What became of it on a stream with the option `backfill`. `"filled"`: what was missing has been delivered
+   * immediately before this message. `"unfilled"`: it has not, or not all of it.
+   */
+  readonly backfill?: "filled" | "unfilled";
 }
 
 /** One message of a subscription. */

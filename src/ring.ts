@@ -77,6 +77,19 @@ export class Ring<T> {
     return index < this.#size ? this.#slots[(this.#head + index) & (this.#slots.length - 1)] : undefined;
   }
 
+  /** The weight of the item at `index`, which there must be. */
+  weightAt(index: number): number {
+    return this.#weights[(this.#head + index) & (this.#slots.length - 1)]!;
+  }
+
+  /** Puts an item in the place of the one at `index`, which there must be. */
+  replaceAt(index: number, item: T, weight = 0): void {
+    const slot = (this.#head + index) & (this.#slots.length - 1);
+    this.#weight += weight - this.#weights[slot]!;
+    this.#slots[slot] = item;
+    this.#weights[slot] = weight;
+  }
+
   /** Takes the item at `index` out of the middle; those behind it move up. */
   removeAt(index: number): void {
     const mask = this.#slots.length - 1;

@@ -8,6 +8,7 @@ type Step =
   | { readonly type: "shift"; readonly count: number }
   | { readonly type: "shiftMany"; readonly count: number }
   | { readonly type: "removeAt"; readonly index: number }
+  | { readonly type: "replaceAt"; readonly index: number; readonly weight: number }
   | { readonly type: "clear" };
 
 const count = fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 1, max: 40 }) }, fc.constant(1_500));
@@ -19,6 +20,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ type: fc.constant("shiftMany" as const), count: fc.oneof(fc.constant(0), count) }),
   },
   { weight: 4, arbitrary: fc.record({ type: fc.constant("removeAt" as const), index: fc.nat(60) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ type: fc.constant("replaceAt" as const), index: fc.nat(60), weight: fc.nat(20) }),
+  },
   { weight: 1, arbitrary: fc.constant({ type: "clear" as const }) },
 );
 
@@ -54,6 +59,13 @@ test("a ring does what an array does, at any interleaving", () => {
             if (step.index >= model.length) break;
             ring.removeAt(step.index);
             model.splice(step.index, 1);
+            break;
+          case "replaceAt":
+            if (step.index >= model.length) break;
+            assertEquals(ring.weightAt(step.index), weights[model[step.index]!]);
+            weights.push(step.weight);
+            ring.replaceAt(step.index, next, step.weight);
+            model[step.index] = next++;
             break;
           case "clear":
             ring.clear();

@@ -8,10 +8,10 @@ import type { KindedName } from "../supervisor/calls.ts";
 import type { Subscription } from "../supervisor/roster.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { type CallOptions, checkCall, within } from "../connection/wait.ts";
-import { Delivery, type DeliveryOwner } from "../delivery/delivery.ts";
+import { Delivery, type DeliveryOwner, type Room } from "../delivery/delivery.ts";
 import { lossGap } from "../delivery/gap.ts";
 import { checkKeys, resolveStreamOptions, type StreamOptions, whole } from "../delivery/options.ts";
-import { ConnectionError, DecodeError } from "../errors.ts";
+import { ConnectionError, DecodeError, OverflowError } from "../errors.ts";
 import type { ClientEvent } from "../event.ts";
 import type { Kind, Message } from "../message.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
@@ -32,6 +32,9 @@ export interface StreamNames {
   /** Shard channels, as of SSUBSCRIBE. */
   shardChannels?: Names;
 }
+
+/** How long {@linkcode PubSub.drain} waits for consumers that take nothing, in milliseconds. */
+const DRAIN_MS = 30_000;
 
 /**
  * A subscriber on a connection of its own, which it keeps alive. Made by {@linkcode Client.subscribe} and its like.
@@ -70,7 +73,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   #stream: QueueStream<Message<T>>;
   /** Every delivery that may still be read, the main one first, and the names that a local stream was made for. */
   #deliveries = new Map<Delivery, readonly KindedName[]>();
-  #blocking = new Set<Delivery>();
+  /** The streams that want the reading to stop. */
+  #blocking = new Map<Delivery, Room>();
   /** How many calls wait for the server. */
   #waiting = 0;
   #events: Events;
@@ -90,12 +94,12 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     this.#owner = {
       clock,
       overflowed: (dropped) => this.#events.emit({ type: "overflow", dropped }),
-      skipped: (error) => this.#events.emit({ type: "error", error }),
-      full: (delivery, full) => this.#block(delivery, full),
+      erred: (error) => this.#events.emit({ type: "error", error }),
+      room: (delivery, room) => this.#block(delivery, room),
       gone: (delivery) => this.#gone(delivery),
     };
     this.#main = this.#newDelivery(streamOptions);
-    this.readable = this.#stream = new QueueStream(this.#main);
+    this.readable = this.#stream = new QueueStream(this.#main.source);
     this.#supervisor = new Supervisor({ ...settings, locate: () => topology.locate() }, {
       messages: (run) => {
         const { taken } = run;
@@ -104,7 +108,11 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
         this.#tally.received += run.taken - taken - this.#hub.privately;
         this.#hub.privately = 0;
       },
-      event: (event, endpoint) => this.#events.emit(event, endpoint),
+      event: (event, endpoint) => {
+        // It is the last one.
+        if (event.type === "closed") { for (const delivery of this.#deliveries.keys()) delivery.tellDrops(); }
+        this.#events.emit(event, endpoint);
+      },
       fence: (channel, reached) => this.#hub.fence(channel, reached),
       lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason),
       recovered: (since, denied, reasons) => {
@@ -178,7 +186,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const codec = options.codec ?? this.#main.codec as unknown as NonNullable<typeof options.codec>;
     const delivery = this.#newDelivery<U>({ ...options, codec }, all);
     this.#add(delivery, all, {}).catch((error) => delivery.fail(error));
-    return new QueueStream(delivery);
+    return new QueueStream(delivery.source);
   }
 
   /**
@@ -223,7 +231,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   /**
    * Unsubscribes, lets the consumers take what waits, ends the streams, and closes. Resolves when all is taken.
    *
-   * @throws {TimeoutError} when `timeoutMs` passed first; what waits then is dropped
+   * @throws {TimeoutError} when `timeoutMs` (without it 30,000) passed first; what waits then is dropped
    */
   async drain(options: CallOptions = {}): Promise<void> {
     checkCall(options);
@@ -233,7 +241,8 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const open = [...this.#deliveries.keys()];
     for (const delivery of open) delivery.end();
     try {
-      await within(Promise.all(open.map((delivery) => delivery.drained())), "drain", options, this.#owner.clock);
+      const limits = { ...options, timeoutMs: options.timeoutMs ?? DRAIN_MS };
+      await within(Promise.all(open.map((delivery) => delivery.drained())), "drain", limits, this.#owner.clock);
     } finally {
       await this.close();
     }
@@ -297,10 +306,12 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   /** A stream has no consumer any more, or will get nothing more. */
   async #gone(delivery: Delivery): Promise<void> {
-    const decoding = delivery.error instanceof DecodeError && this.#deliveries.size > 1;
-    if (delivery === this.#main && !decoding) {
+    const { error } = delivery;
+    // What went wrong with this stream alone ends no other.
+    const own = (error instanceof DecodeError || error instanceof OverflowError) && this.#deliveries.size > 1;
+    if (delivery === this.#main && !own) {
       // Its failure is that of all: the others, too, deliver what waits before they get the cause.
-      if (delivery.state === "failed") { for (const other of this.#deliveries.keys()) other.fail(delivery.error); }
+      if (delivery.state === "failed") { for (const other of this.#deliveries.keys()) other.fail(error); }
       return await this.close();
     }
     const names = delivery === this.#main
@@ -313,14 +324,15 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     await this.#answered(this.#supervisor.wait("UNSUBSCRIBE", "absent", names, { timeoutMs })).catch(() => {});
   }
 
-  #block(delivery: Delivery, full: boolean): void {
-    if (full) this.#blocking.add(delivery);
-    else this.#blocking.delete(delivery);
+  #block(delivery: Delivery, room: Room): void {
+    if (room === "free") this.#blocking.delete(delivery);
+    else this.#blocking.set(delivery, room);
     this.#throttle();
   }
 
   #throttle(): void {
-    if (this.#blocking.size > 0 && this.#waiting === 0) this.#supervisor.pause();
+    const rooms = [...this.#blocking.values()];
+    if (rooms.includes("turn") || (rooms.length > 0 && this.#waiting === 0)) this.#supervisor.pause();
     else this.#supervisor.resume();
   }
 

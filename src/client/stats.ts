@@ -17,6 +17,8 @@ export interface PubSubStats {
   readonly dropped: number;
   /** Payloads that a codec rejected and that were left out. */
   readonly skipped: number;
+  /** Messages that `backfill` gave, and consumers have taken. */
+  readonly backfilled: number;
   /** Messages that wait. */
   readonly queued: number;
   /** Bytes of payload that wait. */
@@ -34,14 +36,15 @@ export class Tally {
   /** When the last message came, on the clock. */
   lastMessage: number | undefined;
   /** The counts of streams that are gone. */
-  #past = { delivered: 0, dropped: 0, skipped: 0 };
+  #past = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0 };
 
   /** A stream goes: its counts stay. */
   keep(delivery: Delivery): void {
-    const { delivered, dropped, skipped } = delivery.counts();
+    const { delivered, dropped, skipped, backfilled } = delivery.counts();
     this.#past.delivered += delivered;
     this.#past.dropped += dropped;
     this.#past.skipped += skipped;
+    this.#past.backfilled += backfilled;
   }
 
   /** All so far, with the streams that are there. */
@@ -59,6 +62,7 @@ export class Tally {
       stats.delivered += counts.delivered;
       stats.dropped += counts.dropped;
       stats.skipped += counts.skipped;
+      stats.backfilled += counts.backfilled;
       stats.queued += counts.queued;
       stats.queuedBytes += counts.queuedBytes;
     }

@@ -1,21 +1,26 @@
 /**
  * What one stream delivers: a bounded queue, its overflow policy, its codec, and the gaps that it has to tell.
  *
- * A gap is told on the message behind it. Messages dropped at the head of the queue leave a gap before the oldest one
- * that is left; a lost connection leaves one before the next that comes.
+ * A gap is told on the message behind it. There are two places where one may grow before that message is known: before
+ * the oldest that waits, where messages are dropped, and before the next that comes, where a connection was lost or
+ * messages were left out.
  *
  * @module
  */
 
 import type { Codec } from "../codec.ts";
 import type { Clock } from "../connection/clock.ts";
-import { DecodeError } from "../errors.ts";
+import { DecodeError, type RedisError } from "../errors.ts";
 import type { Gap, GapReason, Message } from "../message.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver } from "../run/topics.ts";
 import { Queue } from "../stream/queue.ts";
-import { lossGap, merge, withGap } from "./gap.ts";
-import type { StreamOptions } from "./options.ts";
+import type { Source } from "../stream/stream.ts";
+import { Backfill } from "./backfill.ts";
+import { lossGap, merge, Place, replacedGap, withGap } from "./gap.ts";
+import { Newest } from "./newest.ts";
+import type { StreamSettings } from "./options.ts";
+import { type Limited, POLICIES, type Policy } from "./overflow.ts";
 import { decodeMessage } from "./payload.ts";
 
 /** Whom a delivery tells. */
@@ -23,59 +28,98 @@ export interface DeliveryOwner {
   readonly clock: Clock;
   /** Messages were dropped, `dropped` since this was last told. */
   overflowed(dropped: number): void;
-  /** A payload could not be decoded, and was skipped. */
-  skipped(error: DecodeError): void;
-  /** The queue of a stream that blocks is full, or has room again. */
-  full(delivery: Delivery, full: boolean): void;
+  /** A payload could not be decoded, and was skipped, or a gap could not be filled. */
+  erred(error: RedisError): void;
+  /** Reading is to stop, or may go on, as far as this stream is concerned. */
+  room(delivery: Delivery, room: Room): void;
   /** The consumer has gone, or nothing can be delivered any more. Must not reject. */
   gone(delivery: Delivery): Promise<void>;
+}
+
+/**
+ * Has a queue room? `full`: it has none, and its stream blocks. `turn`: it has none, but its consumer keeps up when it
+ * is given a turn. It is given one now, which ends by itself very soon.
+ */
+export type Room = "free" | "full" | "turn";
+
+/** What has been, and what waits. */
+export interface Counts {
+  delivered: number;
+  dropped: number;
+  skipped: number;
+  backfilled: number;
+  queued: number;
+  queuedBytes: number;
 }
 
 /** How often dropped messages are told as an event, in milliseconds. */
 const OVERFLOW_EVENT_MS = 1_000;
 
 /** One stream's queue. */
-export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver {
+export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver, Limited<T> {
   /** How payloads become values. */
   readonly codec: Codec<T>;
-  #options: Required<StreamOptions<T>>;
+  #settings: StreamSettings<T>;
   #owner: DeliveryOwner;
-  #room: "free" | "full" = "free";
-  /** What is missing before the oldest message that waits: what dropped messages had to tell, and how many they were. */
-  #headGap: Gap | undefined;
-  #headDropped = 0;
-  #headDroppedAt = 0;
+  #policy: Policy;
+  /** With so many messages, or bytes with the one that comes, the policy is asked. */
+  #limit: number;
+  #limitBytes: number;
+  #room: Room = "free";
+  /** `quick`: the consumer has taken everything, and had no turn since in which it left too much. */
+  #pace: "quick" | "slow" = "slow";
+  /** Calls off the end of the turn that the consumer was given. */
+  #endTurn: (() => void) | undefined;
+  /** With `latest`: where each channel's message waits. */
+  #newest: Newest | undefined;
+  #backfill: Backfill<T> | undefined;
+  /** What is missing before the oldest message that waits. */
+  #head: Place | undefined;
   /** What is missing before the next message that comes. */
-  #tailGap: Gap | undefined;
-  /** Since when the connection is lost, on the clock. */
+  #tail: Place | undefined;
+  /** Since when the connection is lost, on the clock, and how. */
   #lostSince: number | undefined;
+  #reasons = new Set<GapReason>();
+  #standing: "whole" | "lost" = "whole";
   /** Has this loss been told on a message? Once when the first one comes, and once when every name is back. */
   #loss: "untold" | "told" = "untold";
-  /** What the loss came of, and whether a name was refused since. */
-  #reasons = new Set<GapReason>();
   #delivered = 0;
   #dropped = 0;
-  #untold = 0;
-  #toldAt = -Infinity;
   #skipped = 0;
+  /** How many drops no event has told. */
+  #untold = 0;
+  /** Calls off the event that is due; there was one less than {@linkcode OVERFLOW_EVENT_MS} ago. */
+  #endQuiet: (() => void) | undefined;
 
-  /** Delivers as `options` say. */
-  constructor(options: Required<StreamOptions<T>>, owner: DeliveryOwner) {
+  /** Delivers as `settings` say. */
+  constructor(settings: StreamSettings<T>, owner: DeliveryOwner) {
     super(() => owner.gone(this));
-    this.codec = options.codec;
-    this.#options = options;
+    this.codec = settings.codec;
+    this.#settings = settings;
     this.#owner = owner;
+    const { overflow, maxQueuedMessages, maxQueuedBytes, backfill } = settings;
+    this.#policy = POLICIES[overflow];
+    if (overflow === "latest") this.#newest = new Newest();
+    this.#limit = overflow === "latest" ? 0 : maxQueuedMessages - 1;
+    this.#limitBytes = maxQueuedBytes;
+    if (backfill !== undefined) this.#backfill = new Backfill(this, settings, owner);
+  }
+
+  /** What the consumer reads from. */
+  get source(): Source<Message<T>> {
+    return this.#backfill ?? this;
   }
 
   /** What has been, and what waits. */
-  counts(): { delivered: number; dropped: number; skipped: number; queued: number; queuedBytes: number } {
-    const { size } = this;
+  counts(): Counts {
+    const { size, weight } = this;
     return {
       delivered: this.#delivered,
       dropped: this.#dropped,
       skipped: this.#skipped,
+      backfilled: this.#backfill?.delivered ?? 0,
       queued: size,
-      queuedBytes: this.weight,
+      queuedBytes: weight,
     };
   }
 
@@ -96,130 +140,240 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     if (this.#lostSince !== undefined && this.#loss === "untold") {
       this.#tellLoss(this.#owner.clock.now() - this.#lostSince);
     }
-    if (this.#options.overflow === "drop-oldest") this.#makeRoom(bytes);
-    if (this.#tailGap !== undefined) {
-      message = withGap(message, this.#tailGap);
-      this.#tailGap = undefined;
-    }
-    this.put(message, bytes);
-    // Also when it was full before: a connection that has come since reads until it is told.
-    if (this.#options.overflow === "block" && this.#holds(1)) {
-      this.#room = "full";
-      this.#owner.full(this, true);
-    }
+    if (this.size < this.#limit && this.weight + bytes < this.#limitBytes) this.put(message, bytes);
+    else this.#deliverAtLimit(message, bytes);
   }
 
   /** A payload that came could not be decoded. */
   reject(error: DecodeError): void {
-    if (this.#options.onDecodeError === "error") {
+    if (this.#settings.onDecodeError === "error") {
       this.fail(error);
       return;
     }
     this.#skipped++;
-    this.#owner.skipped(error);
+    this.#owner.erred(error);
+  }
+
+  override put(message: Message<T>, bytes: number): void {
+    if (this.#tail !== undefined) message = withGap(message, this.#takeTail());
+    this.#newest?.add(message, this.size);
+    super.put(message, bytes);
+  }
+
+  fits(bytes: number): boolean {
+    const { maxQueuedMessages, maxQueuedBytes } = this.#settings;
+    return this.size === 0 || (this.size < maxQueuedMessages && this.weight + bytes <= maxQueuedBytes);
+  }
+
+  makeRoom(bytes: number): void {
+    while (!this.fits(bytes)) this.#dropOldest();
+  }
+
+  leaveOut(): void {
+    (this.#tail ??= new Place()).drop(this.#owner.clock);
+    this.#countDrop();
+  }
+
+  replace(message: Message<T>, bytes: number): boolean {
+    for (let at; (at = this.#newest?.find(message)) !== undefined; this.#dropOldest()) {
+      if (this.size > 1 && this.weight - this.weightAt(at) + bytes > this.#settings.maxQueuedBytes) continue;
+      let gap = replacedGap(this.at(at)!.gap, this.#owner.clock);
+      if (this.#tail !== undefined) gap = merge(gap, this.#takeTail())!;
+      this.replaceAt(at, withGap(message, gap), bytes);
+      this.#countDrop();
+      return true;
+    }
+    return false;
   }
 
   override take(): Message<T> | undefined {
     const message = super.take();
     if (message === undefined) return undefined;
+    this.#newest?.left(message);
     this.#taken(1);
-    return this.#headGap === undefined && this.#headDropped === 0 ? message : withGap(message, this.#takeHeadGap());
+    return this.#head === undefined ? message : withGap(message, this.#takeHead());
   }
 
   override takeMany(most: number): Message<T>[] {
     const messages = super.takeMany(most);
     const first = messages[0];
     if (first === undefined) return messages;
+    if (this.#newest !== undefined) { for (const message of messages) this.#newest.left(message); }
     this.#taken(messages.length);
-    if (this.#headGap !== undefined || this.#headDropped > 0) messages[0] = withGap(first, this.#takeHeadGap());
+    if (this.#head !== undefined) messages[0] = withGap(first, this.#takeHead());
     return messages;
+  }
+
+  override wait(): Promise<void> {
+    if (this.size === 0) this.#pace = "quick";
+    return super.wait();
+  }
+
+  override async drained(): Promise<void> {
+    await super.drained();
+    await this.#backfill?.idle();
   }
 
   override clear(): void {
     super.clear();
-    if (this.#room === "full") this.#makeFree();
+    this.#newest?.clear();
+    this.#head = this.#tail = undefined;
+    this.#backfill?.clear();
+    this.#leave();
+  }
+
+  override end(): void {
+    super.end();
+    this.#leave();
+    this.#backfill?.look();
   }
 
   override fail(error: unknown): void {
     if (this.state !== "open") return;
     super.fail(error);
-    if (this.#room === "full") this.#makeFree();
+    this.#leave();
+    this.#backfill?.look();
     this.#owner.gone(this);
   }
 
   /** The connection is lost that was heard last at `since`, on the clock. */
   lost(since: number, reason: GapReason = "reconnect"): void {
-    this.#reasons.add(reason);
     this.#lostSince ??= since;
     this.#loss = "untold";
+    this.#standing = "lost";
+    this.#reasons.add(reason);
   }
 
   /** The connection is good again; `refused` where it has not got back every name of this stream. */
   recovered(now: number, refused = false): void {
     if (this.#lostSince === undefined) return;
-    if (refused) {
-      // What is lost on that name goes on being lost.
-      this.#reasons.add("denied");
-      return;
+    this.#standing = "whole";
+    // What is lost on a name that was refused goes on being lost.
+    if (refused) this.#reasons.add("denied");
+    else {
+      this.#tellLoss(now - this.#lostSince);
+      this.#lostSince = undefined;
+      this.#reasons.clear();
     }
-    this.#tellLoss(now - this.#lostSince);
-    this.#lostSince = undefined;
-    this.#reasons.clear();
+    this.#backfill?.look();
+    this.wake();
+  }
+
+  /** `lost`: not every name is answered for on a new connection, and that may still come. */
+  get standing(): "whole" | "lost" {
+    return this.state === "open" ? this.#standing : "whole";
+  }
+
+  /** What is missing, and may still be filled, where no message waits. */
+  get openGap(): Gap | undefined {
+    const gap = this.size > 0 ? undefined : merge(this.#head?.gap(), this.#tail?.gap());
+    return gap?.backfill === undefined ? gap : undefined;
+  }
+
+  /** Takes {@linkcode openGap}: it is not told on that message. */
+  takeOpenGap(): Gap | undefined {
+    const gap = this.openGap;
+    if (gap !== undefined) this.#head = this.#tail = undefined;
+    return gap;
+  }
+
+  /** Tells a gap before the oldest message that waits, or the next that comes. */
+  giveGap(gap: Gap): void {
+    (this.#head ??= new Place()).add(gap);
+  }
+
+  /** The drops that no event has told, told now. */
+  tellDrops(): void {
+    this.#endQuiet?.();
+    this.#endQuiet = undefined;
+    const dropped = this.#untold;
+    this.#untold = 0;
+    if (dropped > 0) this.#owner.overflowed(dropped);
+  }
+
+  #deliverAtLimit(message: Message<T>, bytes: number): void {
+    this.#policy(this, message, bytes);
+    const { overflow } = this.#settings;
+    if (this.state !== "open" || !this.#holds(1)) return;
+    // Also when it was full before: a connection that has come since reads until it is told.
+    if (overflow === "block") this.#setRoom("full");
+    else if (this.#pace === "quick" && this.#room === "free") {
+      // What comes in one go would be dropped before the consumer could look.
+      this.#setRoom("turn");
+      this.#endTurn = this.#owner.clock.after(0, () => {
+        this.#pace = "slow";
+        this.#makeFree();
+      });
+    }
   }
 
   #taken(count: number): void {
     this.#delivered += count;
     // Half empty, so that the socket is not stopped and started for every message.
-    if (this.#room === "full" && !this.#holds(0.5)) this.#makeFree();
+    if (this.#room !== "free" && !this.#holds(0.5)) this.#makeFree();
   }
 
   #tellLoss(downMs: number): void {
     this.#loss = "told";
-    this.#tailGap = merge(this.#tailGap, lossGap(this.#owner.clock, downMs, this.#reasons));
+    const gap = lossGap(this.#owner.clock, downMs, this.#reasons);
+    if (!this.#backfill?.grow(gap)) (this.#tail ??= new Place()).add(gap);
   }
 
   /** Is the queue as full as this share of either limit? */
   #holds(share: number): boolean {
-    const { maxQueuedMessages, maxQueuedBytes } = this.#options;
+    const { maxQueuedMessages, maxQueuedBytes } = this.#settings;
     return this.size >= maxQueuedMessages * share || this.weight >= maxQueuedBytes * share;
   }
 
-  /** Drops the oldest messages until one of `bytes` fits, or none is left. */
-  #makeRoom(bytes: number): void {
-    const { maxQueuedMessages, maxQueuedBytes } = this.#options;
-    while ((this.size >= maxQueuedMessages || this.weight + bytes > maxQueuedBytes) && this.size > 0) {
-      const { gap } = super.take()!;
-      if (gap !== undefined) this.#headGap = merge(this.#headGap, gap);
-      if (this.#headDropped++ === 0) this.#headDroppedAt = this.#owner.clock.date();
-      this.#dropped++;
-      this.#tellOverflow();
-    }
+  #dropOldest(): void {
+    const message = super.take()!;
+    this.#newest?.left(message);
+    const head = this.#head ??= new Place();
+    if (message.gap !== undefined) head.add(message.gap);
+    head.drop(this.#owner.clock);
+    this.#countDrop();
   }
 
-  #tellOverflow(): void {
+  /** The first drop is told at once, those of the next second at its end. */
+  #countDrop(): void {
+    this.#dropped++;
     this.#untold++;
-    const now = this.#owner.clock.now();
-    if (now - this.#toldAt < OVERFLOW_EVENT_MS) return;
-    this.#toldAt = now;
-    this.#owner.overflowed(this.#untold);
-    this.#untold = 0;
+    if (this.#endQuiet !== undefined) return;
+    const tell = () => {
+      const { state } = this;
+      const had = this.#untold > 0;
+      this.tellDrops();
+      if (had && state === "open") this.#endQuiet = this.#owner.clock.after(OVERFLOW_EVENT_MS, tell);
+    };
+    tell();
   }
 
-  #takeHeadGap(): Gap | undefined {
-    if (this.#untold > 0) this.#owner.overflowed(this.#untold);
-    this.#untold = 0;
-    const dropped = this.#headDropped;
-    const overflow: Gap | undefined = dropped === 0
-      ? undefined
-      : { reasons: ["overflow"], since: new Date(this.#headDroppedAt), downMs: 0, dropped };
-    const gap = merge(this.#headGap, overflow);
-    this.#headGap = undefined;
-    this.#headDropped = 0;
+  #takeHead(): Gap | undefined {
+    const gap = this.#head!.gap();
+    this.#head = undefined;
     return gap;
   }
 
+  #takeTail(): Gap | undefined {
+    const gap = this.#tail!.gap();
+    this.#tail = undefined;
+    return gap;
+  }
+
+  #setRoom(room: Room): void {
+    this.#room = room;
+    this.#owner.room(this, room);
+  }
+
   #makeFree(): void {
-    this.#room = "free";
-    this.#owner.full(this, false);
+    this.#endTurn?.();
+    this.#endTurn = undefined;
+    this.#setRoom("free");
+  }
+
+  /** Nothing more will come, or what waited is dropped: the socket is let go of, and no timer is left. */
+  #leave(): void {
+    if (this.#room !== "free") this.#makeFree();
+    this.tellDrops();
   }
 }

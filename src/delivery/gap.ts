@@ -1,5 +1,5 @@
 /**
- * Gaps: how they are reckoned, how two that meet become one, and how a message tells one.
+ * Gaps: how they are reckoned, how those that meet become one, and how a message tells one.
  *
  * @module
  */
@@ -12,15 +12,41 @@ export function lossGap(clock: Clock, downMs: number, reasons: Iterable<GapReaso
   return { reasons: [...reasons], since: new Date(clock.date() - downMs), downMs: Math.round(downMs), dropped: 0 };
 }
 
-/** One gap for two that meet. */
+/** The gap before a message that takes the place of one with this gap. */
+export function replacedGap(gap: Gap | undefined, clock: Clock): Gap {
+  if (gap === undefined || gap.backfill === "filled") return overflowGap(clock.date(), 1);
+  const { reasons, since, downMs, dropped } = gap;
+  return {
+    reasons: reasons.includes("overflow") ? reasons : [...reasons, "overflow"],
+    since,
+    downMs,
+    dropped: dropped + 1,
+  };
+}
+
+function overflowGap(at: number, dropped: number): Gap {
+  return { reasons: ["overflow"], since: new Date(at), downMs: 0, dropped };
+}
+
+/**
+ * One gap for two that meet. The time that both count is counted once. Where one of them is filled, only the other is
+ * left to tell; where one is still to be filled, so is the whole.
+ */
 export function merge(a: Gap | undefined, b: Gap | undefined): Gap | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  return {
+  if (a.backfill !== b.backfill) {
+    if (a.backfill === "filled") return b;
+    if (b.backfill === "filled") return a;
+  }
+  const [first, second] = a.since <= b.since ? [a, b] : [b, a];
+  const apartMs = second.since.getTime() - first.since.getTime();
+  const gap = {
     reasons: [...new Set<GapReason>([...a.reasons, ...b.reasons])],
-    since: a.since < b.since ? a.since : b.since,
-    downMs: a.downMs + b.downMs,
+    since: first.since,
+    downMs: apartMs < first.downMs ? Math.max(first.downMs, apartMs + second.downMs) : first.downMs + second.downMs,
     dropped: a.dropped + b.dropped,
   };
+  return a.backfill !== undefined && a.backfill === b.backfill ? { ...gap, backfill: a.backfill } : gap;
 }
 
 /** The same message with `gap` before it, and before what it had to tell itself. */
@@ -29,4 +55,27 @@ export function withGap<T>(
   gap: Gap | undefined,
 ): Message<T> {
   return { kind, channel, pattern, payload, gap: merge(gap, own) };
+}
+
+/** What is missing at one place: a gap grows there before there is a message to tell it. */
+export class Place {
+  #gap: Gap | undefined;
+  #dropped = 0;
+  /** When the first of them was dropped, in milliseconds since the epoch. */
+  #droppedAt = 0;
+
+  /** What has a gap of its own is missing here, too. */
+  add(gap: Gap): void {
+    this.#gap = merge(this.#gap, gap);
+  }
+
+  /** A message was dropped here. */
+  drop(clock: Clock): void {
+    if (this.#dropped++ === 0) this.#droppedAt = clock.date();
+  }
+
+  /** All that is missing here. */
+  gap(): Gap | undefined {
+    return merge(this.#gap, this.#dropped === 0 ? undefined : overflowGap(this.#droppedAt, this.#dropped));
+  }
 }

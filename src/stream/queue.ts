@@ -55,7 +55,22 @@ export class Queue<T> implements Source<T> {
   put(item: T, weight = 0): void {
     if (this.#state !== "open") return;
     this.#ring.push(item, weight);
-    if (this.#awaited !== undefined) this.#wake();
+    if (this.#awaited !== undefined) this.wake();
+  }
+
+  /** The item at `index`, counted from the oldest; undefined where there is none. */
+  at(index: number): T | undefined {
+    return this.#ring.at(index);
+  }
+
+  /** The weight of the item at `index`, which there must be. */
+  weightAt(index: number): number {
+    return this.#ring.weightAt(index);
+  }
+
+  /** Puts an item in the place of the one at `index`, which there must be. */
+  replaceAt(index: number, item: T, weight: number): void {
+    this.#ring.replaceAt(index, item, weight);
   }
 
   /** No more will come; what waits is still delivered. */
@@ -107,7 +122,7 @@ export class Queue<T> implements Source<T> {
     if (this.#state !== "open") return;
     this.#state = state;
     this.#error = error;
-    this.#wake();
+    this.wake();
     this.onEnd?.();
   }
 
@@ -116,7 +131,8 @@ export class Queue<T> implements Source<T> {
     this.#emptied = undefined;
   }
 
-  #wake(): void {
+  /** Whoever waits looks again. */
+  wake(): void {
     this.#awaited?.wake();
     this.#awaited = undefined;
   }

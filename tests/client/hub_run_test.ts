@@ -153,7 +153,7 @@ test("A run for many streams is decoded once for each message and codec", () => 
 /** An owner that halts the run when a stream is full. */
 function halting(told: () => Run): FakeOwner {
   const owner = new FakeOwner();
-  owner.full = (_, full) => void (told().state = full ? "halted" : "flowing");
+  owner.room = (_, room) => void (told().state = room === "free" ? "flowing" : "halted");
   return owner;
 }
 

@@ -165,7 +165,7 @@ test("A payload that one codec rejects reaches the streams that have another", (
   assertInstanceOf(error, DecodeError);
   assertEquals([error.channel, error.message], ["news", 'Cannot decode a message on "news"']);
   assertEquals((error.cause as Error).message, "The payload is not JSON");
-  assertEquals([lenient.state, lenient.counts().skipped, owner.skips], ["open", 1, [error]]);
+  assertEquals([lenient.state, lenient.counts().skipped, owner.errors], ["open", 1, [error]]);
   assertEquals(payloads(plain), [new TextEncoder().encode("not JSON")]);
 });
 

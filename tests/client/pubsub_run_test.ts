@@ -75,6 +75,31 @@ for (const protocol of [3, 2] as const) {
   });
 }
 
+for (const overflow of ["drop-oldest", "drop-newest", "error"] as const) {
+  for (const limit of [1, 2, 100]) {
+    test(`with ${overflow} a consumer that keeps up loses nothing with a queue of ${limit}, however much comes at once`, async () => {
+      await using client = numbersTo(3);
+      const pubsub = await client.subscribe("news", { overflow, maxQueuedMessages: limit });
+      const local = pubsub.stream({ channels: "news" });
+      assertEquals(await take(pubsub, COUNT), NUMBERS);
+      await local.cancel();
+      await using other = numbersTo(3);
+      const platform = await other.subscribe("news", { overflow, maxQueuedMessages: limit });
+      assertEquals(await takeAll(platform.readable, () => {}), NUMBERS);
+      assertEquals([pubsub.stats().dropped, platform.stats().dropped], [0, 0]);
+    });
+  }
+}
+
+test("a stream whose consumer dawdles is given a turn when it comes back for more, and holds up no other", async () => {
+  await using client = numbersTo(3);
+  const pubsub = await client.subscribe("news", { maxQueuedMessages: COUNT });
+  const slow = pubsub.stream({ channels: "news" }, { maxQueuedMessages: 2 }).getReader();
+  const first = slow.read();
+  assertEquals(await take(pubsub, COUNT), NUMBERS);
+  assertEquals((await first).value?.gap, undefined);
+});
+
 test("of several streams the one that is full holds back all, and each gets everything once", async () => {
   await using client = numbersTo(3);
   const pubsub = await client.subscribe("news", { maxQueuedMessages: COUNT });

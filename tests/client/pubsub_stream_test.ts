@@ -1,4 +1,4 @@
-import { bytes, DecodeError, json, type Message, ReplyError } from "@earshot/redis";
+import { bytes, DecodeError, json, type Message, OverflowError, ReplyError } from "@earshot/redis";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { all, isSettled, turn } from "../support/turn.ts";
 import { onStage, payloads, take } from "./stage.ts";
@@ -237,4 +237,84 @@ onStage("A payload that the main stream cannot decode ends that stream, and no o
   assertEquals((await reader.read()).value?.payload, Uint8Array.of(0x32));
   await pubsub.close();
   assertEquals((await reader.read()).done, true);
+});
+
+onStage('With overflow: "error" a full queue ends its stream after what waits, and no other', async (stage) => {
+  for (const which of ["main", "local"]) {
+    const strict = { overflow: "error", maxQueuedMessages: 2 } as const;
+    const pubsub = await stage.client().subscribe("n", which === "main" ? strict : {});
+    const local = pubsub.stream({ channels: "n" }, which === "local" ? strict : {});
+    await pubsub.synced();
+    for (const payload of ["1", "2", "3"]) stage.broker.publish("n", payload);
+    await turn();
+    const [full, other] = (which === "main" ? [pubsub.readable, local] : [local, pubsub.readable])
+      .map((stream) => stream.getReader());
+    assertEquals([(await full!.read()).value?.payload, (await full!.read()).value?.payload], ["1", "2"]);
+    await assertRejects(() => full!.read(), OverflowError, "2 messages, 2 bytes");
+    stage.broker.publish("n", "4");
+    const taken: (string | undefined)[] = [];
+    while (taken.length < 4) taken.push((await other!.read()).value?.payload);
+    assertEquals([taken, pubsub.stats().dropped, pubsub.subscriptions().length], [["1", "2", "3", "4"], 1, 1]);
+    await pubsub.close();
+  }
+});
+
+onStage("A lone stream whose queue is full ends its subscriber", async (stage) => {
+  const pubsub = await stage.client().subscribe("n", { overflow: "error", maxQueuedMessages: 1 });
+  for (const payload of ["1", "2"]) stage.broker.publish("n", payload);
+  await turn();
+  const reader = pubsub.readable.getReader();
+  assertEquals((await reader.read()).value?.payload, "1");
+  await assertRejects(() => reader.read(), OverflowError);
+  await stage.hears("closed");
+  assertEquals(stage.events.filter(({ type }) => type === "overflow" || type === "closed").map(({ type }) => type), [
+    "overflow",
+    "closed",
+  ]);
+});
+
+onStage(
+  "A gap is filled in its place, on the main stream and on local ones, each by its own backfill",
+  async (stage) => {
+    const log: string[] = [];
+    const backfill = async function* (): AsyncGenerator<Message> {
+      for (const payload of log) yield { kind: "channel", channel: "n", pattern: undefined, payload, gap: undefined };
+    };
+    const pubsub = await stage.client().subscribe("n", { backfill });
+    const local = pubsub.stream({ channels: "n" }, { backfill: () => undefined });
+    await pubsub.synced();
+    log.push("missed");
+    await stage.blink(pubsub);
+    stage.broker.publish("n", "new");
+    const tell = ({ payload, gap }: Message) => [payload, gap?.backfill, gap?.reasons];
+    assertEquals((await take(pubsub, 2)).map(tell), [["missed", undefined, undefined], ["new", "filled", [
+      "reconnect",
+    ]]]);
+    assertEquals((await next(local, 1)).map(tell), [["new", "unfilled", ["reconnect"]]]);
+    assertEquals(pubsub.stats().backfilled, 1);
+  },
+);
+
+onStage("A backfill that fails is told as an event; one that hangs ends with its subscriber", async (stage) => {
+  const signals: AbortSignal[] = [];
+  const pubsub = await stage.client().subscribe("n", {
+    backfill: (_, signal) => {
+      signals.push(signal);
+      if (signals.length === 1) throw new Error("no log");
+      return { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) };
+    },
+  });
+  const reader = pubsub.readable.getReader();
+  const first = reader.read();
+  await stage.blink(pubsub);
+  stage.broker.publish("n", "1");
+  assertEquals((await first).value?.gap?.backfill, "unfilled");
+  assertEquals(stage.heard("error").map(({ error }) => error.message), ["A gap could not be filled"]);
+  const second = reader.read();
+  await stage.blink(pubsub);
+  stage.broker.publish("n", "2");
+  await turn();
+  assertEquals([signals.length, signals[1]?.aborted], [2, false]);
+  await pubsub.close();
+  assertEquals([(await second).done, signals[1]?.aborted, stage.heard("error").length], [true, true, 1]);
 });

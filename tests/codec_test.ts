@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { bytes, json, schema, type StandardResult, text } from "../src/codec.ts";
+import { bytes, decodePart, json, schema, type StandardResult, text } from "../src/codec.ts";
 import { test } from "./support/test.ts";
 
 const encoder = new TextEncoder();
@@ -19,6 +19,26 @@ test("text keeps a byte order mark", () => {
 
 test("text shows a byte that is not UTF-8 as U+FFFD", () => {
   assertEquals(text.decode(Uint8Array.of(0x61, 0xff, 0x62)), "a\ufffdb");
+});
+
+test("a part of some bytes is decoded as the platform's decoder does it, whatever they are", () => {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const piece = fc.oneof(
+    fc.string({ unit: "binary" }).map((text) => encoder.encode(text)),
+    fc.uint8Array({ maxLength: 8 }),
+    fc.constantFrom([0xef, 0xbb, 0xbf], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xf4, 0x90], [0xc0, 0xaf], [0x61])
+      .map((bytes) => Uint8Array.from(bytes)),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), fc.nat(), fc.nat(), (pieces, a, b) => {
+      const all = Uint8Array.from(pieces.flatMap((bytes) => [...bytes]));
+      const [from, to] = [a % (all.length + 1), b % (all.length + 1)].sort((a, b) => a - b) as [number, number];
+      // In the middle of other memory.
+      const bytes = Uint8Array.of(0x80, ...all, 0x80).subarray(1, all.length + 1);
+      assertEquals(decodePart(bytes, from, to), decoder.decode(all.subarray(from, to)));
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("bytes gives the very payload", () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeText } from "../codec.ts";
+import { decodePart } from "../codec.ts";
 import type { Topic } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -52,6 +52,12 @@ export class Run {
   /** How many runs from now on are decoded message by message, and how many after the next that is not ASCII. */
   #apart = 0;
   #nextApart = 1;
+  readonly #decodePart: typeof decodePart;
+
+  /** An empty run, whose text is decoded by `decode`. */
+  constructor(decode: typeof decodePart = decodePart) {
+    this.#decodePart = decode;
+  }
 
   /** Begins a new run in `bytes`. */
   begin(bytes: Uint8Array): void {
@@ -102,7 +108,7 @@ export class Run {
   /** The payload of message `i` as text; a byte that is not UTF-8 becomes U+FFFD. */
   text(i: number): string {
     if (this.#decoded === "not yet") this.#decode();
-    if (this.#decoded === "apart") return decodeText(this.view(i));
+    if (this.#decoded === "apart") return this.#decodePart(this.#bytes, this.#from[i]!, this.#to[i]!);
     const start = this.#from[0]!;
     return this.#text.substring(this.#from[i]! - start, this.#to[i]! - start);
   }
@@ -132,10 +138,10 @@ export class Run {
       this.#apart--;
       return;
     }
-    const bytes = this.#bytes.subarray(this.#from[0]!, this.#to[this.count - 1]!);
-    this.#text = decodeText(bytes);
+    const [from, to] = [this.#from[0]!, this.#to[this.count - 1]!];
+    this.#text = this.#decodePart(this.#bytes, from, to);
     // No sequence of UTF-8 becomes more characters than it has bytes. So where the lengths agree, each byte became one.
-    if (this.count === 1 || this.#text.length === bytes.length) {
+    if (this.count === 1 || this.#text.length === to - from) {
       this.#decoded = "whole";
       this.#nextApart = 1;
     } else {

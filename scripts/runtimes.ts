@@ -4,10 +4,13 @@
  * @module
  */
 
+import config from "../deno.json" with { type: "json" };
 import { npmProgram, run } from "./deno.ts";
 
 /** A program that runs JavaScript. */
 export interface Runtime {
+  /** Whose test runner it has. */
+  kind: "Node" | "Bun";
   /** Such as `Node 24.21.0`. */
   title: string;
   /** The path of the program. */
@@ -23,11 +26,11 @@ export const MIN_NODE = 20;
 /** The lines of Node that are tested beside the one on the PATH, as npm tags and ranges. */
 export const NODE_LINES = ["20", "22", "24", "latest"];
 
-const TELL = "console.log(process.execPath + '\\n' + process.versions.node)";
+const TELL = "console.log(process.execPath + '\\n' + (process.versions.bun ?? process.versions.node))";
 
 /** The Node on the PATH. */
 export async function nodeOnPath(): Promise<Found> {
-  const found = await ask("Node on the PATH", "node", []);
+  const found = await ask("Node", "Node on the PATH", "node", []);
   return found.kind === "found" && major(found.runtime) < MIN_NODE
     ? { kind: "missing", title: "Node on the PATH", reason: `${found.runtime.title} is older than ${MIN_NODE}` }
     : found;
@@ -39,9 +42,15 @@ export async function furtherNodes(lines: readonly string[] = NODE_LINES): Promi
   const known = onPath.kind === "found" ? String(major(onPath.runtime)) : undefined;
   const found: Found[] = [];
   for (const line of lines.filter((line) => line !== known)) {
-    found.push(await ask(`Node ${line}`, npmProgram("npx"), ["-y", "-p", `node@${line}`, "node"]));
+    found.push(await ask("Node", `Node ${line}`, npmProgram("npx"), ["-y", "-p", `node@${line}`, "node"]));
   }
   return unique(found);
+}
+
+/** Bun, as npm brings it. */
+export async function bun(): Promise<Found> {
+  const spec = config.imports.bun.replace(/^npm:/, "");
+  return await ask("Bun", "Bun", npmProgram("npx"), ["-y", "-p", spec, "bun"]);
 }
 
 /** Leaves out what was found before: the newest may be of a line that is asked for, too. */
@@ -52,11 +61,11 @@ export function unique(all: readonly Found[]): Found[] {
   );
 }
 
-async function ask(title: string, program: string, args: readonly string[]): Promise<Found> {
+async function ask(kind: Runtime["kind"], title: string, program: string, args: readonly string[]): Promise<Found> {
   try {
     const { ok, output } = await run(program, [...args, "-e", TELL], { timeoutMs: 120_000 });
     const [path, version] = output.trim().split(/\r?\n/).slice(-2);
-    if (ok && path && version) return { kind: "found", runtime: { title: `Node ${version}`, program: path } };
+    if (ok && path && version) return { kind: "found", runtime: { kind, title: `${kind} ${version}`, program: path } };
     return { kind: "missing", title, reason: output.trim().split(/\r?\n/).at(-1) ?? "" };
   } catch (error) {
     return { kind: "missing", title, reason: error instanceof Error ? error.message : String(error) };

@@ -10,13 +10,13 @@ import { resolve } from "node:path";
 import { deno, type Ended, importMapArgs, listFiles, ROOT } from "./deno.ts";
 import { closingLine, type Counts, judge, sum } from "./junit.ts";
 import { NpmProject, runsOnNode } from "./npm_project.ts";
-import { furtherNodes, nodeOnPath } from "./runtimes.ts";
+import { bun, furtherNodes, nodeOnPath } from "./runtimes.ts";
 import { shortSet, testOnNodes } from "./test_node.ts";
 import { testPackage } from "./test_package.ts";
 import { drivesWorkers, testOnWorkers } from "./test_workers.ts";
 
 const GATE = ["format", "lint", "types", "layers", "documents", "examples", "publish", "pure"] as const;
-const STEP_NAMES = [...GATE, "redis", "live", "package", "node", "nodes", "workers"] as const;
+const STEP_NAMES = [...GATE, "redis", "live", "package", "node", "nodes", "bun", "workers"] as const;
 
 type StepName = typeof STEP_NAMES[number];
 
@@ -88,6 +88,10 @@ const STEPS: Record<StepName, Step> = {
       const some = tests.filter(runsOnNode);
       return await testOnNodes(await project(), whole ? some : shortSet(some), await furtherNodes());
     },
+  },
+  bun: {
+    title: "npm package on Bun",
+    run: async ({ project, tests }) => await testOnNodes(await project(), tests.filter(runsOnNode), [await bun()]),
   },
   workers: {
     title: "npm package on Workers",

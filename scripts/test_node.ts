@@ -1,5 +1,5 @@
 /**
- * Runs the suite on Node against the npm package of an {@linkcode NpmProject}.
+ * Runs the suite on Node and on Bun against the npm package of an {@linkcode NpmProject}.
  *
  * @module
  */
@@ -59,30 +59,44 @@ function missing({ title, reason }: { title: string; reason: string }): NodeRun 
 }
 
 async function testOnNode({ folder }: NpmProject, tests: readonly string[], runtime: Runtime): Promise<NodeRun> {
-  const { program, title } = runtime;
+  const { kind, program, title } = runtime;
   const report = resolve(folder, `${title.replaceAll(" ", "-")}.xml`);
-  const options = [
+  const files = tests.map((path) => path.replace(/\.ts$/, ".mjs"));
+  // What a test starts by its name is to be of this runtime, too.
+  const PATH = `${dirname(program)}${delimiter}${process.env.PATH ?? ""}`;
+  const { ok, output } = await run(program, RUNNERS[kind](report, files), { cwd: folder, env: { PATH } });
+  const counts = judge(ok, await Deno.readTextFile(report).catch(() => ""));
+  return {
+    counts,
+    output: ok ? "" : `${title}:\n${FAILURES[kind](output)}`,
+    note: `${title}: ${counts.passed} passed${counts.failed > 0 ? `, ${counts.failed} FAILED` : ""}`,
+  };
+}
+
+/** How each runtime is told to run tests and to write a report. */
+const RUNNERS: Record<Runtime["kind"], (report: string, files: readonly string[]) => string[]> = {
+  Node: (report, files) => [
     "--enable-source-maps",
     "--test",
     "--test-reporter=junit",
     `--test-reporter-destination=${report}`,
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
-  ];
-  const files = tests.map((path) => path.replace(/\.ts$/, ".mjs"));
-  // What a test starts by its name is to be of this runtime, too.
-  const PATH = `${dirname(program)}${delimiter}${process.env.PATH ?? ""}`;
-  const { ok, output } = await run(program, [...options, ...files], { cwd: folder, env: { PATH } });
-  const counts = judge(ok, await Deno.readTextFile(report).catch(() => ""));
-  return {
-    counts,
-    output: ok ? "" : `${title}:\n${failuresOf(output)}`,
-    note: `${title}: ${counts.passed} passed${counts.failed > 0 ? `, ${counts.failed} FAILED` : ""}`,
-  };
-}
+    ...files,
+  ],
+  // Its own limit is 5 seconds a test; a path without a dot is a pattern.
+  Bun: (report, files) => [
+    "test",
+    "--timeout=120000",
+    "--reporter=junit",
+    `--reporter-outfile=${report}`,
+    ...files.map((path) => `./${path}`),
+  ],
+};
 
-/** The end of what Node's `spec` reporter prints, where it repeats the failed tests. */
-function failuresOf(output: string): string {
-  const start = output.indexOf("failing tests:");
-  return start === -1 ? output : output.slice(start);
-}
+/** What is worth telling of all that a runner prints. */
+const FAILURES: Record<Runtime["kind"], (output: string) => string> = {
+  // The end of what the `spec` reporter prints, where it repeats the failed tests.
+  Node: (output) => output.slice(Math.max(0, output.indexOf("failing tests:"))),
+  Bun: (output) => output.replace(/^\((pass|skip)\).*\n/gm, ""),
+};

@@ -109,6 +109,11 @@ function arraysMade(body: () => void): number[] {
       if (typeof args[0] === "number") lengths.push(args[0]);
       return Reflect.construct(target, args, newTarget);
     },
+    // Bun leaves out the `new` of the sources.
+    apply(target, self, args): unknown {
+      if (typeof args[0] === "number") lengths.push(args[0]);
+      return Reflect.apply(target, self, args);
+    },
   });
   try {
     body();

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ConnectionError } from "@earshot/redis";
+import { ConnectionError } from "../../src/errors.ts";
 import { test } from "../support/test.ts";
 import { LIFE_MS, MovingStage } from "./moving_stage.ts";
 

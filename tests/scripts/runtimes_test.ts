@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { type Found, MIN_NODE, NODE_LINES, nodeOnPath, unique } from "../../scripts/runtimes.ts";
 import { test } from "../support/test.ts";
 
-const found = (title: string): Found => ({ kind: "found", runtime: { title, program: "/bin/node" } });
+const found = (title: string): Found => ({ kind: "found", runtime: { kind: "Node", title, program: "/bin/node" } });
 
 test("A version that two lines lead to is tested once, and what is missing is never left out", () => {
   const missing: Found = { kind: "missing", title: "Node 22", reason: "no network" };

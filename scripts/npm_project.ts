@@ -24,7 +24,7 @@ export interface ProjectOptions {
 /** Whether a test file can run on Node: not those that run or drive programs from Deno, nor those of other transports. */
 export function runsOnNode(path: string): boolean {
   return !["tests/scripts/", "tests/workers/"].some((folder) => path.startsWith(folder)) &&
-    !["deno_test.ts", "workers_test.ts"].includes(basename(path));
+    !/deno_test\.ts$|^workers_test\.ts$/.test(basename(path));
 }
 
 /** The project; its folder goes when it is disposed. */

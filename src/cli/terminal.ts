@@ -52,8 +52,21 @@ export function terminal(): Terminal {
       for await (const chunk of stdin) chunks.push(chunk);
       return Buffer.concat(chunks);
     },
-    url: process.env.REDIS_URL || undefined,
+    // Only looked at where no server is named: Deno asks for a permission.
+    get url() {
+      return fromEnvironment();
+    },
     watched: stdout.isTTY === true,
     stop: stop.signal,
   };
+}
+
+function fromEnvironment(): string | undefined {
+  try {
+    return process.env.REDIS_URL || undefined;
+  } catch (error) {
+    // Deno may not look: as if it were not set.
+    if (error instanceof Error && error.name === "NotCapable") return undefined;
+    throw error;
+  }
 }

@@ -8,6 +8,7 @@ test("Only the tests of the scripts, of Workers and of other transports stay awa
     "tests/contract/node_test.ts",
     "tests/contract/workers_test.ts",
     "tests/live/cli_test.ts",
+    "tests/live/permissions_deno_test.ts",
     "tests/resp/reader_test.ts",
     "tests/scripts/junit_test.ts",
     "tests/workers/examples_test.ts",

@@ -11,7 +11,7 @@ import { canonicalName, encodeName, type Name } from "../name.ts";
 import type { Reply } from "../resp/reply.ts";
 import { concat, encodeReply } from "../resp/writer.ts";
 import { canonicalKey, execute, maskedWords } from "./commands.ts";
-import { acknowledgement, Registry, type Subscriber, subscriptionCount } from "./registry.ts";
+import { acknowledgement, bulk, Push, Registry, type Subscriber, subscriptionCount } from "./registry.ts";
 import { Requests } from "./request.ts";
 
 /** Options of a broker. */
@@ -53,7 +53,16 @@ export interface ConnectOptions {
   origin?: string;
 }
 
+/** An element of a push: text or bytes as a bulk string, a whole number as an integer, or null. */
+export type PushItem = string | Uint8Array | number | null;
+
 const encoder = new TextEncoder();
+
+function pushItem(item: PushItem): Reply {
+  if (item === null) return { type: "null", value: null };
+  if (typeof item === "number") return { type: "integer", value: item };
+  return bulk(typeof item === "string" ? encoder.encode(item) : item);
+}
 
 /** The server. */
 export class Broker {
@@ -97,6 +106,15 @@ export class Broker {
     for (const { to, push } of deliveries) push.sendTo(to);
     this.flush();
     return deliveries.length;
+  }
+
+  /** Sends a push to every connection that speaks RESP3, unasked; returns how many there are. */
+  push(label: string, ...items: readonly PushItem[]): number {
+    const push = new Push([label, ...items].map(pushItem));
+    const connections = [...this.connections.values()].filter(({ protocol }) => protocol === 3);
+    for (const connection of connections) push.sendTo(connection);
+    this.flush();
+    return connections.length;
   }
 
   /** How many connections are subscribed to a name. */

@@ -5,7 +5,7 @@
  */
 
 import { type CallOptions, checkCall } from "../connection/wait.ts";
-import { ConnectionError, ProtocolError } from "../errors.ts";
+import { ConnectionError, ProtocolError, type RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { canonicalName, canonicalNames, decodeName, type Name, nameArgument, type Names } from "../name.ts";
 import type { Reply } from "../resp/reply.ts";
@@ -13,6 +13,7 @@ import type { Argument } from "../resp/writer.ts";
 import { standalone } from "../topology/standalone.ts";
 import type { Topology } from "../topology/topology.ts";
 import { Commands } from "./commands.ts";
+import { Events } from "./events.ts";
 import { type ClientOptions, type PubSubOptions, resolveOptions, type Settings } from "./options.ts";
 import { PubSub } from "./pubsub.ts";
 
@@ -53,7 +54,10 @@ export class Client implements AsyncDisposable {
   constructor(target?: string | URL | ClientOptions, options?: ClientOptions) {
     this.#settings = resolveOptions(target, options);
     this.#topology = standalone(this.#settings.endpoint);
-    this.#commands = new Commands(this.#settings.link, this.#topology, this.#settings.closeTimeoutMs);
+    const { link, closeTimeoutMs, onEvent } = this.#settings;
+    const events = new Events(link.clock, onEvent);
+    const failed = (error: RedisError) => events.emit({ type: "error", error });
+    this.#commands = new Commands(link, this.#topology, { closeTimeoutMs, failed });
   }
 
   /**

@@ -10,6 +10,8 @@ import { ConnectionError, RedisError, ReplyError } from "../errors.ts";
 import { type CallOptions, checkCall, within } from "../connection/wait.ts";
 import type { Connection } from "../connection/connection.ts";
 import { type LinkOptions, openConnection } from "../connection/link.ts";
+import { type MoveTarget, Upkeep } from "../connection/upkeep.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { decodeName } from "../name.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
 import type { SessionEvent } from "../protocol/session.ts";
@@ -46,13 +48,31 @@ interface Call {
   readonly reject: (error: RedisError) => void;
 }
 
+/** A connection that is through its handshake. */
+interface Open {
+  readonly connection: Connection;
+  readonly protocol: 2 | 3;
+  readonly endpoint: Endpoint;
+}
+
+/** What the command connection needs besides. */
+export interface CommandsOptions {
+  readonly closeTimeoutMs: number;
+  /** Hears why new credentials, or a move, failed; it is tried again. */
+  readonly failed: (error: RedisError) => void;
+}
+
 /** The command connection of one client. */
 export class Commands {
   #link: LinkOptions;
   #topology: Topology;
   #closeTimeoutMs: number;
-  #state: "idle" | "connecting" | "live" | "closed" = "idle";
+  /** `moving`: another connection takes over as soon as this one has answered everything. */
+  #state: "idle" | "connecting" | "live" | "moving" | "closed" = "idle";
   #connection: Connection | undefined;
+  #next: Open | undefined;
+  #upkeep: Upkeep | undefined;
+  #failed: (error: RedisError) => void;
   /** Not sent yet, and what is to be sent. */
   #unsent = new Map<Call, Uint8Array>();
   /** Sent, by ticket. */
@@ -62,7 +82,8 @@ export class Commands {
   #closing: Promise<void> | undefined;
 
   /** Opens nothing until the first command. */
-  constructor(link: LinkOptions, topology: Topology, closeTimeoutMs: number) {
+  constructor(link: LinkOptions, topology: Topology, { closeTimeoutMs, failed }: CommandsOptions) {
+    this.#failed = failed;
     this.#link = link;
     this.#topology = topology;
     this.#closeTimeoutMs = closeTimeoutMs;
@@ -99,6 +120,7 @@ export class Commands {
 
   async #close(): Promise<void> {
     this.#state = "closed";
+    this.#upkeep?.stop();
     this.#lifetime.abort(new ConnectionError("Gave up connecting: the client was closed"));
     await this.#connection?.quit(this.#closeTimeoutMs);
     await this.#loop;
@@ -116,19 +138,20 @@ export class Commands {
     this.#loop = this.#run();
   }
 
-  /** One connection, from beginning to end. */
+  /** One connection after the other, as long as there is one to take over. */
   async #run(): Promise<void> {
     let cause: RedisError;
     try {
-      const connection = await openConnection(await this.#topology.locate(), this.#link, {
+      const endpoint = await this.#topology.locate();
+      const connection = await openConnection(endpoint, this.#link, {
         signal: this.#lifetime.signal,
-        onEvent: (event) => this.#hear(event),
+        onEvent: (event) => this.#hear(event, endpoint),
       });
       // Closed in the very turn in which the socket opened.
       if (this.#state === "closed") connection.abort(new ConnectionError("Gave up connecting: the client was closed"));
       else this.#connection = connection;
       connection.start();
-      cause = await connection.ended;
+      cause = await this.#follow(connection);
     } catch (error) {
       cause = error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
     }
@@ -136,21 +159,83 @@ export class Commands {
     if (this.#state !== "closed") this.#state = "idle";
     for (const call of this.#unsent.keys()) call.reject(cause);
     this.#unsent.clear();
-    const sent = [...this.#sent.values()];
-    this.#sent.clear();
-    for (const { verb, reject } of sent) {
-      const why = "the connection was lost before the answer, so whether it was executed is not known";
-      reject(new ConnectionError(`${verb} failed: ${why}`, { cause }));
+  }
+
+  /** Goes from connection to connection; gives what ended the last. */
+  async #follow(connection: Connection): Promise<RedisError> {
+    for (;;) {
+      const cause = await connection.ended;
+      this.#upkeep?.stop();
+      const sent = [...this.#sent.values()];
+      this.#sent.clear();
+      for (const { verb, reject } of sent) {
+        const why = "the connection was lost before the answer, so whether it was executed is not known";
+        reject(new ConnectionError(`${verb} failed: ${why}`, { cause }));
+      }
+      const next = this.#next;
+      this.#next = undefined;
+      if (next === undefined) return cause;
+      this.#connection = connection = next.connection;
+      if (this.#state === "closed") connection.abort(new ConnectionError("The client was closed"));
+      else this.#open(next);
     }
   }
 
-  #hear(event: SessionEvent): void {
-    if (event.type === "connected" && this.#state === "connecting") {
-      this.#state = "live";
-      const calls = [...this.#unsent];
-      this.#unsent.clear();
-      for (const [call, command] of calls) this.#dispatch(call, command);
+  /**
+   * Another connection takes over, once it is through its handshake and the old one has answered everything: what was sent
+   * first is executed first. Gives what went wrong.
+   */
+  async #move(from: Endpoint, { endpoint = from, credentials }: MoveTarget): Promise<RedisError | undefined> {
+    const link = credentials === undefined
+      ? this.#link
+      : { ...this.#link, credentials: () => Promise.resolve(credentials) };
+    let connected: (protocol: 2 | 3) => void = () => {};
+    try {
+      const connection: Connection = await openConnection(endpoint, link, {
+        signal: this.#lifetime.signal,
+        onEvent: (event) => {
+          if (connection === this.#connection) this.#hear(event, endpoint);
+          else if (event.type === "connected") connected(event.protocol);
+        },
+      });
+      return await new Promise((resolve) => {
+        connected = (protocol) => {
+          resolve(undefined);
+          // Closed, lost, or moved elsewhere meanwhile.
+          if (this.#state !== "live") return connection.abort(new ConnectionError("It is not needed any more"));
+          this.#state = "moving";
+          this.#next = { connection, protocol, endpoint };
+          void this.#connection!.quit(this.#link.commandTimeoutMs);
+        };
+        void connection.ended.then(resolve);
+        connection.start();
+      });
+    } catch (error) {
+      return error instanceof RedisError ? error : new ConnectionError("Cannot move", { cause: error });
     }
+  }
+
+  /** The connection is through its handshake: sends what waits. */
+  #open({ connection, protocol, endpoint }: Open): void {
+    this.#state = "live";
+    this.#upkeep = new Upkeep(connection, {
+      link: this.#link,
+      protocol,
+      role: "commands",
+      endpoint,
+      move: (to) => this.#move(endpoint, to),
+      failed: this.#failed,
+    });
+    const calls = [...this.#unsent];
+    this.#unsent.clear();
+    for (const [call, command] of calls) this.#dispatch(call, command);
+  }
+
+  #hear(event: SessionEvent, endpoint: Endpoint): void {
+    if (event.type === "connected" && this.#state === "connecting") {
+      this.#open({ connection: this.#connection!, protocol: event.protocol, endpoint });
+    }
+    if (event.type === "moving") this.#upkeep?.moving(event);
     if (event.type !== "reply") return;
     const call = this.#sent.get(event.ticket);
     this.#sent.delete(event.ticket);

@@ -56,6 +56,13 @@ export interface ClientOptions {
   keepAlive?: Partial<KeepAliveOptions> | false;
   /** How a lost connection is made anew; `false`: not at all. @default {{ initialDelayMs: 50, maxDelayMs: 5000, factor: 2, jitter: 0.2, maxAttempts: Infinity }} */
   reconnect?: Partial<ReconnectOptions> | false;
+  /**
+   * Ask the server, in RESP3, to tell of its maintenance (`CLIENT MAINT_NOTIFICATIONS`), as Redis Enterprise and Redis Cloud
+   * do. When it moves, subscribers and commands move with it before the connection ends, as they do for
+   * {@linkcode ClientOptions.credentials}. Other servers refuse the question, which harms nothing. A server that tells it
+   * unasked is followed in any case. @default {false}
+   */
+  maintenance?: boolean;
   /** False: the first subscribe rejects when it cannot connect. True: it keeps trying. A wrong password always rejects. @default {false} */
   waitOnFirstConnect?: boolean;
   /** How large a reply may be before it counts as an attack. */
@@ -110,6 +117,7 @@ const KNOWN: Readonly<Record<keyof ClientOptions, readonly string[]>> = {
   closeTimeoutMs: ["number"],
   keepAlive: ["boolean", "object"],
   reconnect: ["boolean", "object"],
+  maintenance: ["boolean"],
   waitOnFirstConnect: ["boolean"],
   limits: ["object"],
   dial: ["function"],
@@ -159,6 +167,7 @@ export function resolveOptions(target?: string | URL | ClientOptions, more: Clie
       connectTimeoutMs: number("connectTimeoutMs", options.connectTimeoutMs ?? 5_000, 1),
       commandTimeoutMs: number("commandTimeoutMs", options.commandTimeoutMs ?? 5_000, 1),
       limits: resolveLimits(options.limits),
+      maintenance: options.maintenance ?? false,
       clock: systemClock,
     },
     reconnect: options.reconnect === false ? false : resolveReconnect(options.reconnect),

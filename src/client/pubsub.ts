@@ -225,7 +225,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   /** What this has seen so far. */
   stats(): PubSubStats {
-    return this.#tally.sum(this.#deliveries.keys(), this.#supervisor.reconnects, this.#owner.clock);
+    return this.#tally.sum(this.#deliveries.keys(), this.#supervisor, this.#owner.clock);
   }
 
   /**

@@ -25,6 +25,8 @@ export interface PubSubStats {
   readonly queuedBytes: number;
   /** How often a lost connection was made anew, every name acknowledged. */
   readonly reconnects: number;
+  /** Pushes of the server that this library does not know, and ignores. */
+  readonly unknownPushes: number;
   /** When the last message came, in milliseconds since the epoch. */
   readonly lastMessageAt: number | undefined;
 }
@@ -48,13 +50,18 @@ export class Tally {
   }
 
   /** All so far, with the streams that are there. */
-  sum(deliveries: Iterable<Delivery>, reconnects: number, clock: Clock): PubSubStats {
+  sum(
+    deliveries: Iterable<Delivery>,
+    { reconnects, unknownPushes }: Pick<PubSubStats, "reconnects" | "unknownPushes">,
+    clock: Clock,
+  ): PubSubStats {
     const stats = {
       ...this.#past,
       received: this.received,
       queued: 0,
       queuedBytes: 0,
       reconnects,
+      unknownPushes,
       lastMessageAt: this.lastMessage && Math.round(clock.date() - clock.now() + this.lastMessage),
     };
     for (const delivery of deliveries) {

@@ -46,6 +46,8 @@ export interface LinkOptions {
   readonly connectTimeoutMs: number;
   readonly commandTimeoutMs: number;
   readonly limits: Partial<ReaderLimits>;
+  /** Ask the server to tell of maintenance, in RESP3? */
+  readonly maintenance?: boolean;
   readonly clock: Clock;
 }
 

@@ -32,7 +32,24 @@ export type PubSubEvent =
   | WireMessage
   | Acknowledgement
   | { readonly type: "pong" }
+  | Moving
   | { readonly type: "unknown"; readonly label: string };
+
+/**
+ * The server is about to move, and this connection to end (Redis Enterprise and Redis Cloud).
+ * Source: https://redis.io/docs/latest/develop/clients/sch/
+ */
+export interface Moving {
+  readonly type: "moving";
+  /** Grows from move to move. */
+  readonly sequence: number;
+  /** In how many seconds the connection ends. */
+  readonly seconds: number;
+  /** Where to go; undefined: to the same endpoint, a while later. */
+  readonly host: string | undefined;
+  /** The port beside it; 0 without. */
+  readonly port: number;
+}
 
 type Label =
   & { readonly bytes: Uint8Array }
@@ -72,7 +89,10 @@ export class PushReader {
   read(items: readonly Reply[]): PubSubEvent {
     const label = bytesOf(items[0]);
     const found = label === undefined ? undefined : this.#find(label);
-    if (found === undefined) return { type: "unknown", label: label === undefined ? "" : decodeName(label) };
+    if (found === undefined) {
+      const name = label === undefined ? "" : decodeName(label);
+      return (name === "MOVING" ? movingOf(items) : undefined) ?? { type: "unknown", label: name };
+    }
     if (items.length !== found.arity) throw malformed(found);
     switch (found.type) {
       case "message": {
@@ -108,6 +128,21 @@ export class PushReader {
     }
     return this.#label;
   }
+}
+
+/** What a push `MOVING sequence seconds host:port` means; undefined where it has another form: servers learn. */
+function movingOf([, sequence, seconds, target]: readonly Reply[]): Moving | undefined {
+  if (sequence?.type !== "integer" || seconds?.type !== "integer" || target === undefined) return undefined;
+  const bytes = bytesOf(target);
+  const [, host, port] = bytes === undefined ? [] : /^\[?(.+?)\]?:(\d{1,5})$/.exec(decodeName(bytes)) ?? [];
+  if (host === undefined && target.type !== "null") return undefined;
+  return {
+    type: "moving",
+    sequence: Number(sequence.value),
+    seconds: Number(seconds.value),
+    host,
+    port: Number(port ?? 0),
+  };
 }
 
 function bytesOf(reply: Reply | undefined): Uint8Array | undefined {

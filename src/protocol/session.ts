@@ -25,7 +25,7 @@ import { Handshake, type HandshakeOptions, type HandshakeProgress, isTransient }
 import { KeepAlive, type KeepAliveOptions, Patience } from "./keepalive.ts";
 import { KIND_NAMES, KINDS } from "./kind.ts";
 import { nameArgument } from "../name.ts";
-import { type Acknowledgement, PushReader } from "./push.ts";
+import { type Acknowledgement, type Moving, PushReader } from "./push.ts";
 import { Run } from "../run/run.ts";
 import { Scanner } from "../run/scanner.ts";
 import { Topic } from "../run/topics.ts";
@@ -54,6 +54,7 @@ export type SessionEvent =
   /** Every name that was wanted when the connection opened is acknowledged or denied; or all is at rest. */
   | { readonly type: "synced" }
   | { readonly type: "reply"; readonly ticket: number; readonly reply: Reply }
+  | Moving
   | { readonly type: "unknown-push"; readonly label: string };
 
 const PING = ["PING"];
@@ -250,6 +251,9 @@ export class Session {
         break;
       case "unsubscribed":
         this.#unsubscribed(event);
+        break;
+      case "moving":
+        this.#events.push(event);
         break;
       case "unknown":
         this.#events.push({ type: "unknown-push", label: event.label });

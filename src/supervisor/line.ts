@@ -6,8 +6,8 @@
  */
 
 import type { Connection } from "../connection/connection.ts";
-import { authenticate, identify, type Identity, type LinkOptions, openConnection } from "../connection/link.ts";
-import { Renewal } from "../connection/renewal.ts";
+import { type LinkOptions, openConnection } from "../connection/link.ts";
+import { type MoveTarget, Upkeep } from "../connection/upkeep.ts";
 import { type Endpoint, endpointText } from "../endpoint.ts";
 import { ConnectionError, type RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
@@ -32,14 +32,8 @@ export interface LineListener {
   fence(channel?: string, reached?: () => void): void;
   /** The live connection is another one; `lossy`: something may be missing. `denials` is what the new one was refused. */
   moved(old: Connection, denials: Denials, how: "whole" | "lossy"): void;
-  /** A renewal failed, and is tried again. */
+  /** A renewal of the credentials, or a move, failed, and is tried again. */
   failed(error: RedisError): void;
-}
-
-/** Where a planned move goes; what is not given stays as it is. */
-export interface MoveTarget {
-  readonly endpoint?: Endpoint;
-  readonly credentials?: Identity;
 }
 
 /** The line. */
@@ -48,12 +42,11 @@ export class Line {
   #listener: LineListener;
   #connection: Connection | undefined;
   #endpoint: Endpoint | undefined;
-  #protocol: 2 | 3 = 2;
   /** What the consumers want of the reading of the socket. */
   #flow: "reading" | "paused" = "reading";
   #ended: (cause: RedisError) => void = () => {};
   #state: "open" | "settled" = "open";
-  #renewal: Renewal | undefined;
+  #upkeep: Upkeep | undefined;
   #move: Move | undefined;
   /** How the last move ended, after all before it; undefined: well. */
   #moved: Promise<RedisError | undefined> = Promise.resolve(undefined);
@@ -99,7 +92,7 @@ export class Line {
     const cause = await ended;
     const last = this.#connection;
     this.#connection = undefined;
-    this.#renewal?.stop();
+    this.#upkeep?.stop();
     return { cause, connection: last };
   }
 
@@ -133,7 +126,7 @@ export class Line {
   /** Makes no further move, now and ever. */
   settle(): void {
     this.#state = "settled";
-    this.#renewal?.stop();
+    this.#upkeep?.stop();
     this.#move?.cancel();
   }
 
@@ -149,10 +142,8 @@ export class Line {
       return;
     }
     if (!("name" in event && isPrivate(event.name))) this.#listener.hear(event);
-    if (event.type === "connected") {
-      this.#protocol = event.protocol;
-      this.#renew(connection);
-    }
+    if (event.type === "connected") this.#keepUp(connection, event.protocol);
+    if (event.type === "moving") this.#upkeep?.moving(event);
     if (event.type !== "messages") this.#move?.look();
   }
 
@@ -163,20 +154,14 @@ export class Line {
     });
   }
 
-  /** Before the credentials expire new ones are used: in place where the protocol allows it, else on a new connection. */
-  #renew(connection: Connection): void {
-    const { link } = this.#options;
-    this.#renewal?.stop();
-    this.#renewal = new Renewal(connection.expiresAt, {
-      clock: link.clock,
-      credentials: () => identify(link),
-      timeoutMs: link.connectTimeoutMs,
-      apply: async (renewed) => {
-        // In RESP2 a subscriber may not say AUTH.
-        if (this.#protocol === 3 && await authenticate(connection, renewed, 3).then(() => true, () => false)) return;
-        const cause = await this.move({ credentials: renewed });
-        if (cause !== undefined) throw cause;
-      },
+  #keepUp(connection: Connection, protocol: 2 | 3): void {
+    this.#upkeep?.stop();
+    this.#upkeep = new Upkeep(connection, {
+      link: this.#options.link,
+      protocol,
+      role: "subscriber",
+      endpoint: this.#endpoint!,
+      move: (to) => this.move(to),
       failed: (error) => this.#listener.failed(error),
     });
   }
@@ -217,7 +202,6 @@ export class Line {
   #take(move: Move, old: Connection, next: Connection, how: "whole" | "lossy"): void {
     this.#move = undefined;
     this.#connection = next;
-    this.#protocol = move.protocol;
     this.#watch(next);
     // Not within the run that stops at the fence: to leave is to read on.
     const leaving: Promise<void> = Promise.resolve().then(() => old.quit(this.#options.closeTimeoutMs))
@@ -226,7 +210,7 @@ export class Line {
     for (const { kind, name } of move.held) next.sync(kind, name);
     this.#listener.hear({ type: "connected", protocol: move.protocol });
     this.#listener.moved(old, move.denials, how);
-    this.#renew(next);
+    this.#keepUp(next, move.protocol);
     if (this.#flow === "reading") next.resume();
   }
 }

@@ -43,6 +43,7 @@ export class Supervisor {
   #failures = 0;
   /** How many connections became ready. */
   #readied = 0;
+  #unknownPushes = 0;
   /** Since when messages may be missing, on the clock. */
   #lostSince: number | undefined;
   /** And why. */
@@ -68,6 +69,11 @@ export class Supervisor {
   /** How often a connection was replaced by another one that became ready. */
   get reconnects(): number {
     return Math.max(0, this.#readied - 1);
+  }
+
+  /** How many pushes came that nobody here knows. */
+  get unknownPushes(): number {
+    return this.#unknownPushes;
   }
 
   /** When the server was heard last on the live connection, on the clock. */
@@ -248,6 +254,9 @@ export class Supervisor {
         this.#line.connection?.abort(
           new ConnectionError("The server took a shard channel away", { endpoint: this.#line.endpoint }),
         );
+        break;
+      case "unknown-push":
+        this.#unknownPushes++;
         break;
       case "synced":
         this.#ready();

@@ -20,7 +20,7 @@
  * @module
  */
 
-import { Broker, type BrokerOptions, type RefuseOptions } from "../broker/broker.ts";
+import { Broker, type BrokerOptions, type PushItem, type RefuseOptions } from "../broker/broker.ts";
 import { endpointText } from "../endpoint.ts";
 import { ConnectionError } from "../errors.ts";
 import { memoryPair } from "../transport/memory.ts";
@@ -29,7 +29,7 @@ import { CommandLog } from "./command_log.ts";
 import { listenInFront, type TestListener, type TestListenOptions } from "./listener.ts";
 import { type Faults, Pump } from "./pump.ts";
 
-export type { BrokerOptions, RefuseOptions } from "../broker/broker.ts";
+export type { BrokerOptions, PushItem, RefuseOptions } from "../broker/broker.ts";
 export type { Endpoint, TlsOptions } from "../endpoint.ts";
 export type { Listener } from "../transport/listen.ts";
 export type { Dial, DialOptions, Transport } from "../transport/transport.ts";
@@ -168,6 +168,14 @@ export class TestBroker implements AsyncDisposable {
    */
   revoke(shardChannel: string | Uint8Array): number {
     return this.#broker.revoke("shard", shardChannel);
+  }
+
+  /**
+   * Sends a push to every connection that speaks RESP3, unasked, such as `push("MOVING", 1, 30, "10.0.0.2:6379")`, by which
+   * Redis Enterprise announces that it moves; returns how many connections there are.
+   */
+  push(label: string, ...items: readonly PushItem[]): number {
+    return this.#broker.push(label, ...items);
   }
 
   /** Ends every connection at once; what was not delivered yet is lost. New ones are welcome. */

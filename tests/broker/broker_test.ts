@@ -152,3 +152,13 @@ test("Misuse is told at once", () => {
     assertThrows(() => Reflect.construct(Broker, [{ protocol }]), RangeError, `protocol must be 2 or 3: ${protocol}`);
   }
 });
+
+test("A push that nobody asked for goes to every connection that speaks RESP3", () => {
+  const broker = new Broker();
+  const [old, ...peers] = [new Peer(broker), new Peer(broker), new Peer(broker)];
+  for (const peer of peers) peer.send(command("HELLO 3"));
+  for (const peer of peers) peer.writes();
+  assertEquals(broker.push("MOVING", 7, 30, null, "a", Uint8Array.of(0x62)), 2);
+  for (const peer of peers) assertEquals(peer.writes(), [">6↵$6↵MOVING↵:7↵:30↵_↵$1↵a↵$1↵b↵"]);
+  assertEquals(old!.writes(), []);
+});

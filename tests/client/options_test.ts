@@ -23,6 +23,7 @@ test("Without options everything has its documented default", async () => {
     connectTimeoutMs: 5_000,
     commandTimeoutMs: 5_000,
     limits: { bulkBytes: 536_870_912, elements: 1_048_576, depth: 128, lineBytes: 65_536 },
+    maintenance: false,
     clock: systemClock,
   });
   assertEquals(await credentials(), { username: undefined, password: undefined });

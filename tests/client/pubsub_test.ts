@@ -294,7 +294,7 @@ onStage("stats() counts what came, what was taken and what waits", async (stage)
   await take(pubsub, 1);
   const { lastMessageAt, ...counts } = pubsub.stats();
   assert(Math.abs(Date.now() - lastMessageAt!) < 60_000);
-  const waits = { queued: 2, queuedBytes: 3, reconnects: 0 };
+  const waits = { queued: 2, queuedBytes: 3, reconnects: 0, unknownPushes: 0 };
   assertEquals(counts, { received: 5, delivered: 1, dropped: 2, skipped: 0, backfilled: 0, ...waits });
   // The first at once, the others a second later, or at the end.
   await pubsub.close();

@@ -16,7 +16,7 @@ test("The counts of all streams add up, those of streams that are gone included"
   tally.received = 6;
   tally.lastMessage = 4_000;
   owner.clock.ms = 9_000;
-  assertEquals(tally.sum([delivery], 7, owner.clock), {
+  assertEquals(tally.sum([delivery], { reconnects: 7, unknownPushes: 3 }, owner.clock), {
     received: 6,
     delivered: 2,
     dropped: 1,
@@ -25,10 +25,14 @@ test("The counts of all streams add up, those of streams that are gone included"
     queued: 2,
     queuedBytes: 5,
     reconnects: 7,
+    unknownPushes: 3,
     lastMessageAt: EPOCH + 4_000,
   });
 });
 
 test("Where no message came, none came last", () => {
-  assertEquals(new Tally().sum([], 0, newDelivery().owner.clock).lastMessageAt, undefined);
+  assertEquals(
+    new Tally().sum([], { reconnects: 0, unknownPushes: 0 }, newDelivery().owner.clock).lastMessageAt,
+    undefined,
+  );
 });

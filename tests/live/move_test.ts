@@ -1,4 +1,7 @@
-import type { ClientOptions, Credentials, Kind, Message } from "@earshot/redis";
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { ClientOptions, Credentials, Dial, Kind, Message } from "@earshot/redis";
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async";
 import { commonGround, fresh, type Ground, RESP2, RESP3 } from "../support/ground.ts";
@@ -236,3 +239,63 @@ moving("Closing in the middle of a move leaves nothing on the server", async (gr
   }
   assertEquals([ground.unhandled, ground.count("error")], [[], 0]);
 }, [RESP2]);
+
+/** Dials the server for the nth time; the first connection hears, behind its first acknowledgement, also of a move. */
+function announcing(port: number, announcement: string): { dial: Dial; dialled: number } {
+  const state = { dialled: 0 };
+  const dial: Dial = async () => {
+    let due = ++state.dialled === 1;
+    const socket = connect(port, "127.0.0.1");
+    socket.setNoDelay(true);
+    await once(socket, "connect");
+    const chunks: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]();
+    return {
+      read: async () => {
+        const { value, done } = await chunks.next();
+        if (done) return undefined;
+        // Nothing is published yet, so it ends with a whole push.
+        if (!due || !value.includes("subscribe")) return value;
+        due = false;
+        return Buffer.concat([value, Buffer.from(announcement)]);
+      },
+      write: (bytes) =>
+        new Promise((resolve, reject) => socket.write(bytes, (error) => error ? reject(error) : resolve())),
+      close: () => void socket.destroy(),
+    };
+  };
+  return Object.assign(state, { dial });
+}
+
+moving("Subscribers in RESP3 move at 5,000 messages a second: every number comes once and in order", async (ground) => {
+  const channel = fresh("channel");
+  const subscribers = await Promise.all(Array.from({ length: 4 }, async (_, i) => {
+    // After half of the time to the same endpoint.
+    const announced = announcing(ground.server.port, `>4\r\n$6\r\nMOVING\r\n:1\r\n:${i + 1}\r\n_\r\n`);
+    const pubsub = await ground.client({ dial: announced.dial }).subscribe(channel);
+    return { announced, pubsub, ...listen(pubsub) };
+  }));
+  await using publisher = await SteadyPublisher.start(ground.server.port, RATE, [["PUBLISH", channel]]);
+  await until("four moves", 10_000, () => subscribers.every(({ announced }) => announced.dialled === 2));
+  await delay(500);
+  await publisher.stop();
+  for (const { pubsub, came, gaps, reading } of subscribers) {
+    await pubsub.synced();
+    await until("the last number", 5_000, () => came.channel.at(-1) === publisher.count - 1);
+    assertWhole(came.channel, 0, publisher.count - 1);
+    assertEquals(gaps, []);
+    await pubsub.close();
+    await reading;
+  }
+  assertEquals([ground.count("gap"), ground.count("disconnected"), ground.count("error")], [0, 0, 0]);
+  assertEquals(ground.unhandled, []);
+}, [RESP3]);
+
+moving("Commands are answered in order while their credentials expire", async (ground) => {
+  const name = await user(ground);
+  const { state, credentials } = rotating(ground, name);
+  const redis = ground.client({ credentials });
+  const key = fresh("key");
+  let count = 0;
+  while (state.asked < 4) assertEquals(Number((await redis.command(["INCR", key])).value), ++count);
+  assertEquals([ground.count("error"), (await ground.raw.traces(ground.clientName)).connections], [0, 1]);
+}, [RESP2, RESP3]);

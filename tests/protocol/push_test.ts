@@ -158,3 +158,44 @@ test("a payload is handed on, not copied", () => {
   assert(event.type === "message");
   assertStrictEquals(event.payload, payload);
 });
+
+const MOVES = [
+  ["host:7001", "host", 7001],
+  ["10.0.0.2:6379", "10.0.0.2", 6379],
+  ["[fd00::1]:6379", "fd00::1", 6379],
+  ["fd00::1:6379", "fd00::1", 6379],
+  [null, undefined, 0],
+] as const;
+
+for (const [target, host, port] of MOVES) {
+  test(`a server that moves to ${target} says so`, () => {
+    assertEquals(overTheWire(3, [item("MOVING"), item(7), item(30), item(target)]), {
+      type: "moving",
+      sequence: 7,
+      seconds: 30,
+      host,
+      port,
+    });
+  });
+}
+
+test("an announcement of another form is not known, and harms nothing", () => {
+  const forms = [
+    [],
+    [7],
+    [7, 30],
+    ["7", 30, "host:1"],
+    [7, "30", "host:1"],
+    [7, 30, "host"],
+    [7, 30, ":1"],
+    [7, 30, 1],
+    [
+      7,
+      30,
+      "",
+    ],
+  ];
+  for (const items of forms) {
+    assertEquals(overTheWire(3, [item("MOVING"), ...items.map(item)]), { type: "unknown", label: "MOVING" });
+  }
+});

@@ -23,6 +23,8 @@ export function eventLine(event: SessionEvent): string {
       return `denied ${event.kind} ${event.name}: ${event.error.code}`;
     case "reply":
       return `reply ${event.ticket} ${event.reply.type}`;
+    case "moving":
+      return `moving ${event.sequence} in ${event.seconds} s to ${event.host}:${event.port}`;
     case "unknown-push":
       return `unknown-push ${event.label}`;
     case "synced":

@@ -193,3 +193,12 @@ test("Misuse is told at once", () => {
     assertThrows(() => new TestBroker({ outputLimitBytes }), RangeError, "must be a positive number");
   }
 });
+
+test("A push that nobody asked for comes to whoever speaks RESP3", async () => {
+  await using broker = new TestBroker();
+  const client = await RawClient.dial(broker);
+  assertEquals(broker.push("hello"), 0);
+  await client.ask("HELLO 3");
+  assertEquals(broker.push("MOVING", 1, 30, "10.0.0.2:6379"), 1);
+  assertEquals(await client.hear(), ">4↵$6↵MOVING↵:1↵:30↵$13↵10.0.0.2:6379↵");
+});

@@ -22,6 +22,7 @@ export interface Engine {
 /** The part of testcontainers that is used here, so that its types are not a part of every type check. */
 interface Testcontainers {
   GenericContainer: new (image: string) => Definition;
+  Wait: { forLogMessage(message: RegExp): unknown };
   getContainerRuntimeClient(): Promise<{
     container: { dockerode: { getContainer(id: string): { kill(options: { signal: string }): Promise<unknown> } } };
   }>;
@@ -30,6 +31,8 @@ interface Testcontainers {
 interface Definition {
   withExposedPorts(port: { container: number; host: number }): this;
   withCommand(command: string[]): this;
+  withWaitStrategy(strategy: unknown): this;
+  withLogConsumer(consume: (log: { on(type: "data", hear: (chunk: unknown) => void): void }) => void): this;
   start(): Promise<Started>;
 }
 
@@ -38,7 +41,9 @@ interface Started {
   stop(): Promise<unknown>;
 }
 
-const IMAGE = "redis:7";
+/** Which server: `REDIS_IMAGE` names another, such as `valkey/valkey:8`. */
+const IMAGE = process.env.REDIS_IMAGE || "redis:7";
+const PROGRAM = IMAGE.includes("valkey") ? "valkey-server" : "redis-server";
 const PACKAGE: string = "testcontainers";
 
 /** Whether a Docker engine answers, at `DOCKER_HOST` or at its usual socket. */
@@ -59,8 +64,9 @@ export function engineRuns(): Promise<boolean> {
 
 /** Makes an engine that runs a server in a container, on the same port inside and outside. */
 export async function startContainer(): Promise<Engine> {
-  const { GenericContainer, getContainerRuntimeClient }: Testcontainers = await import(PACKAGE);
+  const { GenericContainer, getContainerRuntimeClient, Wait }: Testcontainers = await import(PACKAGE);
   let started: Started | undefined;
+  let output = "";
   const stop = async () => {
     const running = started;
     started = undefined;
@@ -69,10 +75,18 @@ export async function startContainer(): Promise<Engine> {
   return {
     version: IMAGE,
     async start(port, args) {
-      started = await new GenericContainer(IMAGE)
-        .withExposedPorts({ container: port, host: port })
-        .withCommand(["redis-server", "--protected-mode", "no", ...args])
-        .start();
+      output = "";
+      try {
+        started = await new GenericContainer(IMAGE)
+          .withExposedPorts({ container: port, host: port })
+          .withCommand([PROGRAM, "--protected-mode", "no", ...args])
+          // Ends with the log of a server that cannot start; a port that never opens would be waited for.
+          .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
+          .withLogConsumer((log) => log.on("data", (chunk) => output = (output + String(chunk)).slice(-2_000)))
+          .start();
+      } catch (cause) {
+        throw new Error(`Cannot start ${IMAGE}: ${output.trim()}`, { cause });
+      }
     },
     stop,
     async kill(signal) {

@@ -5,6 +5,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import type { ServerSource } from "../tests/support/redis_server.ts";
 import { npmProgram, run } from "./deno.ts";
 
 /** A program that runs JavaScript. */
@@ -22,6 +23,8 @@ export type Found = { kind: "found"; runtime: Runtime } | { kind: "missing"; tit
 
 /** The least Node that the package runs on. */
 export const MIN_NODE = 20;
+
+const MIN_NODE_FOR_CONTAINERS = 22;
 
 /** The lines of Node that are tested beside the one on the PATH, as npm tags and ranges. */
 export const NODE_LINES = ["20", "22", "24", "latest"];
@@ -59,6 +62,16 @@ export function unique(all: readonly Found[]): Found[] {
     one.kind === "missing" ||
     all.findIndex((other) => other.kind === "found" && other.runtime.title === one.runtime.title) === index
   );
+}
+
+/** Those that can run the suite: where servers are containers, testcontainers has a least Node of its own. */
+export function fit(all: readonly Found[], server: ServerSource["kind"]): Found[] {
+  return all.map((found) => {
+    if (server !== "container" || found.kind === "missing" || found.runtime.kind !== "Node") return found;
+    return major(found.runtime) < MIN_NODE_FOR_CONTAINERS
+      ? { kind: "missing", title: found.runtime.title, reason: `testcontainers needs Node ${MIN_NODE_FOR_CONTAINERS}` }
+      : found;
+  });
 }
 
 async function ask(kind: Runtime["kind"], title: string, program: string, args: readonly string[]): Promise<Found> {

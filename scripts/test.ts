@@ -8,9 +8,10 @@
 
 import { resolve } from "node:path";
 import { deno, type Ended, importMapArgs, listFiles, ROOT } from "./deno.ts";
+import { findServer } from "../tests/support/redis_server.ts";
 import { closingLine, type Counts, judge, sum } from "./junit.ts";
 import { NpmProject, runsOnNode } from "./npm_project.ts";
-import { bun, furtherNodes, nodeOnPath } from "./runtimes.ts";
+import { bun, fit, furtherNodes, nodeOnPath } from "./runtimes.ts";
 import { shortSet, testOnNodes } from "./test_node.ts";
 import { testPackage } from "./test_package.ts";
 import { drivesWorkers, testOnWorkers } from "./test_workers.ts";
@@ -79,14 +80,16 @@ const STEPS: Record<StepName, Step> = {
   node: {
     title: "npm package on Node",
     run: async ({ project, tests }) => {
-      return await testOnNodes(await project(), tests.filter(runsOnNode), [await nodeOnPath()]);
+      const nodes = fit([await nodeOnPath()], (await findServer()).kind);
+      return await testOnNodes(await project(), tests.filter(runsOnNode), nodes);
     },
   },
   nodes: {
     title: "npm package on further Nodes",
     run: async ({ project, tests, whole }) => {
       const some = tests.filter(runsOnNode);
-      return await testOnNodes(await project(), whole ? some : shortSet(some), await furtherNodes());
+      const nodes = fit(await furtherNodes(), (await findServer()).kind);
+      return await testOnNodes(await project(), whole ? some : shortSet(some), nodes);
     },
   },
   bun: {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Found, MIN_NODE, NODE_LINES, nodeOnPath, unique } from "../../scripts/runtimes.ts";
+import { fit, type Found, MIN_NODE, NODE_LINES, nodeOnPath, unique } from "../../scripts/runtimes.ts";
 import { test } from "../support/test.ts";
 
 const found = (title: string): Found => ({ kind: "found", runtime: { kind: "Node", title, program: "/bin/node" } });
@@ -19,4 +19,13 @@ test("The Node on the PATH is told with its version and its path", async () => {
   if (onPath.kind === "missing") throw new Error(onPath.reason);
   assertEquals(/^Node \d+\.\d+\.\d+$/.test(onPath.runtime.title), true);
   assertEquals((await Deno.stat(onPath.runtime.program)).isFile, true);
+});
+
+test("Where servers are containers, a Node that testcontainers does not run on is told, and nothing else changes", () => {
+  const all = [found("Node 20.1.0"), found("Node 22.0.0")];
+  assertEquals(fit(all, "binary"), all);
+  assertEquals(fit(all, "container"), [
+    { kind: "missing", title: "Node 20.1.0", reason: "testcontainers needs Node 22" },
+    found("Node 22.0.0"),
+  ]);
 });

@@ -128,6 +128,16 @@ export class FaultyProxy implements AsyncDisposable {
     for (const line of this.#lines) line[direction].limit(bytes);
   }
 
+  /** Ends every fault that can end; what is frozen stays so. */
+  heal(): void {
+    this.thaw();
+    this.go();
+    for (const direction of DIRECTIONS) {
+      this.shape(direction, {});
+      for (const line of this.#lines) line[direction].limit(Infinity);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = [...this.#lines].map((line) => line.closed);
     this.cut();

@@ -316,7 +316,10 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   #tellLoss(downMs: number): void {
     this.#loss = "told";
     const gap = lossGap(this.#owner.clock, downMs, this.#reasons);
-    if (!this.#backfill?.grow(gap)) (this.#tail ??= new Place()).add(gap);
+    if (this.#backfill?.grow(gap)) return;
+    // With `latest`, what comes may overtake what waits: the next that is taken tells it, whichever that is.
+    if (this.#newest !== undefined) this.giveGap(gap);
+    else (this.#tail ??= new Place()).add(gap);
   }
 
   /** Is the queue as full as this share of either limit? */

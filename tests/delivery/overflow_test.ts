@@ -108,14 +108,15 @@ test("latest drops the oldest where a message needs more bytes than the one that
   assertEquals(takeAll(alone), [["a:much too large", overflow(1)]]);
 });
 
-test("latest adds what it replaces to the gap of a lost connection, and tells the loss where the newer message waits", () => {
+test("latest tells a lost connection on whatever is taken next, since what comes may overtake what waits", () => {
   const { delivery, owner } = filled({ overflow: "latest" }, "a:1", "b:1");
   delivery.lost(4_500);
   delivery.recovered(owner.clock.ms);
+  delivery.deliver(message("c:1", "c"), 3);
   delivery.deliver(message("a:2", "a"), 3);
   delivery.deliver(message("a:3", "a"), 3);
-  const gap: Gap = { reasons: ["overflow", "reconnect"], since: new Date(EPOCH + 4_500), downMs: 500, dropped: 2 };
-  assertEquals(takeAll(delivery), [["a:3", gap], "b:1"]);
+  const gap: Gap = { reasons: ["reconnect", "overflow"], since: new Date(EPOCH + 4_500), downMs: 500, dropped: 2 };
+  assertEquals(takeAll(delivery), [["a:3", gap], "b:1", "c:1"]);
 });
 
 test("latest writes to no message that other streams have", () => {
@@ -247,7 +248,7 @@ class Model {
 
   #tell(loss: "none" | "told"): void {
     this.#loss = loss;
-    this.#tail.losses++;
+    (this.policy === "latest" ? this.#head : this.#tail).losses++;
   }
 
   get #bytes(): number {

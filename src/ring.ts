@@ -57,14 +57,18 @@ export class Ring<T> {
   /** Takes the `count` oldest items; there must be as many. */
   shiftMany(count: number): T[] {
     const items: T[] = new Array(count);
-    const mask = this.#slots.length - 1;
+    const slots = this.#slots;
+    const weights = this.#weights;
+    const mask = slots.length - 1;
     let slot = this.#head;
+    let weight = 0;
     for (let i = 0; i < count; i++) {
-      items[i] = this.#slots[slot]!;
-      this.#slots[slot] = undefined;
-      this.#weight -= this.#weights[slot]!;
+      items[i] = slots[slot]!;
+      slots[slot] = undefined;
+      weight += weights[slot]!;
       slot = (slot + 1) & mask;
     }
+    this.#weight -= weight;
     this.#head = slot;
     if (this.#size > this.#peak) this.#peak = this.#size;
     this.#size -= count;

@@ -12,7 +12,7 @@ import type { Codec } from "../codec.ts";
 import type { Clock } from "../connection/clock.ts";
 import { DecodeError, type RedisError } from "../errors.ts";
 import type { Gap, GapReason, Message } from "../message.ts";
-import type { Run } from "../run/run.ts";
+import { LONGEST_SPAN_BYTES, type Run } from "../run/run.ts";
 import type { Receiver } from "../run/topics.ts";
 import { Queue } from "../stream/queue.ts";
 import type { Source } from "../stream/stream.ts";
@@ -21,7 +21,7 @@ import { lossGap, merge, Place, replacedGap, withGap } from "./gap.ts";
 import { Newest } from "./newest.ts";
 import type { StreamSettings } from "./options.ts";
 import { type Limited, POLICIES, type Policy } from "./overflow.ts";
-import { decodeMessage } from "./payload.ts";
+import { decodeMessage, isPlain, messageOf } from "./payload.ts";
 
 /** Whom a delivery tells. */
 export interface DeliveryOwner {
@@ -123,9 +123,15 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     };
   }
 
-  /** Decodes message `i` of a run, and puts it in. */
+  /** Takes message `i` of a run; and those behind it that are for this stream, where there is nothing to it but to put them in. */
   receive(run: Run, i: number): void {
-    this.accept(decodeMessage(this.codec, run, i), run.size(i));
+    const { codec } = this;
+    if (!this.#isOpenTo(run)) return this.accept(decodeMessage(codec, run, i), run.size(i));
+    const { found } = run.topic(i);
+    for (let topic; i < run.count && (topic = run.topic(i)).receiver === this && topic.found === found; i++) {
+      super.put(messageOf(codec, run, i), run.size(i));
+    }
+    run.taken = i;
   }
 
   /** Takes what became of a message: itself, or why it cannot be decoded. */
@@ -305,6 +311,13 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
         this.#makeFree();
       });
     }
+  }
+
+  /** Asked once for a run of several: nobody is called until all of it is in, so nothing of this changes meanwhile. */
+  #isOpenTo({ count }: Run): boolean {
+    return count > 1 && isPlain(this.codec) && this.state === "open" && this.#tail === undefined &&
+      (this.#lostSince === undefined || this.#loss === "told") && this.size + count < this.#limit &&
+      this.weight + LONGEST_SPAN_BYTES < this.#limitBytes;
   }
 
   #taken(count: number): void {

@@ -4,19 +4,30 @@
  * @module
  */
 
-import { type Codec, json, parseJson, text } from "../codec.ts";
+import { bytes, type Codec, json, parseJson, text } from "../codec.ts";
 import { DecodeError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import type { Run } from "../run/run.ts";
 
 /** Message `i` of a run as `codec` reads it, or why it cannot. */
 export function decodeMessage<T>(codec: Codec<T>, run: Run, i: number): Message<T> | DecodeError {
-  const { kind, channel, pattern } = run.topic(i);
   try {
-    return { kind, channel, pattern, payload: payloadOf(codec, run, i), gap: undefined };
+    return messageOf(codec, run, i);
   } catch (cause) {
+    const { channel } = run.topic(i);
     return new DecodeError(`Cannot decode a message on ${JSON.stringify(channel)}`, { channel, cause });
   }
+}
+
+/** Message `i` of a run as `codec` reads it. Throws what the codec throws. */
+export function messageOf<T>(codec: Codec<T>, run: Run, i: number): Message<T> {
+  const { kind, channel, pattern } = run.topic(i);
+  return { kind, channel, pattern, payload: payloadOf(codec, run, i), gap: undefined };
+}
+
+/** Does a codec read anything, and call nobody meanwhile? */
+export function isPlain(codec: Codec<unknown>): boolean {
+  return codec === text || codec === bytes;
 }
 
 /** The codecs of ours take what the run has decoded already, or look at its bytes where they are. */

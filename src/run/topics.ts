@@ -22,7 +22,7 @@ const FIRST_WORDS = 256;
 
 /** Takes messages out of runs. */
 export interface Receiver {
-  /** Takes message `i`. */
+  /** Takes message `i`, which counts as taken; it may also take those behind it of which it was found at the same time. */
   receive(run: Run, i: number): void;
 }
 

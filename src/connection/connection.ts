@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ConnectionError, RedisError } from "../errors.ts";
+import { ConnectionError, ProtocolError, RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { Session, type SessionEvent, type SessionOptions } from "../protocol/session.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
@@ -21,6 +21,8 @@ const JUMP_MS = 1_000;
 const EMPTY_MS = 100;
 /** So much must have waited for us before we count as too slow, in bytes: less is no reason to cut anybody off. */
 const SLOW_BYTES = 65_536;
+/** How an alert of TLS starts, where a reply should. */
+const TLS_ALERT = "\\x15\\x03";
 const TOO_SLOW = "likely client-output-buffer-limit, since we read too slowly: " +
   'take messages faster, use another overflow than "block", or raise that limit';
 
@@ -30,6 +32,8 @@ export interface ConnectionOptions {
   readonly clock: Clock;
   /** For the texts of errors. */
   readonly endpoint: string;
+  /** What is likely when the peer ends it before it has said anything, or says so in TLS. */
+  readonly mute?: string | undefined;
   /** When the credentials expire that it is opened with, in milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
   /** Hears what happens, in order, until the connection has ended. Must not throw. */
@@ -49,6 +53,7 @@ export class Connection {
   #writing: "idle" | "scheduled" | "busy" = "idle";
   /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
+  #heard: "nothing" | "something" = "nothing";
   /** How many bytes were read since we fell behind; undefined while we keep up. */
   #backlog: number | undefined;
   /** When the read that is under way began, while there is a backlog. */
@@ -186,6 +191,7 @@ export class Connection {
     if (chunk === undefined) return this.#cut();
     try {
       const now = this.#options.clock.now();
+      this.#heard = "something";
       this.#session.receive(chunk, now);
       if (this.#backlog !== undefined) {
         const empty = this.#gate === undefined && now - this.#readAt > EMPTY_MS;
@@ -204,8 +210,11 @@ export class Connection {
   #cut = (error?: unknown): void => {
     const cause = error === undefined ? this.#closed("the server closed it") : this.#toRedisError(error);
     const slow = this.subscriptions !== undefined && (this.#backlog ?? 0) >= SLOW_BYTES;
-    const { endpoint } = this.#options;
-    this.abort(slow ? new ConnectionError(`${cause.message}, ${TOO_SLOW}`, { endpoint, cause: error }) : cause);
+    const { endpoint, mute } = this.#options;
+    const likely = slow ? TOO_SLOW : this.#heard === "nothing" ? mute : undefined;
+    this.abort(
+      likely === undefined ? cause : new ConnectionError(`${cause.message}, ${likely}`, { endpoint, cause: error }),
+    );
   };
 
   /** We do not read, or did not: a read that is under way tells nothing of the time before. */
@@ -254,11 +263,17 @@ export class Connection {
       for (let bytes; (bytes = this.#session.output()) !== undefined;) await this.#transport.write(bytes);
       this.#writing = "idle";
     } catch (error) {
-      this.#fail(error);
+      this.#cut(error);
     }
   }
 
   #toRedisError(error: unknown): RedisError {
+    const { mute } = this.#options;
+    if (
+      mute !== undefined && error instanceof ProtocolError && error.offset === 0 && error.excerpt.startsWith(TLS_ALERT)
+    ) {
+      return this.#closed(mute, error);
+    }
     return error instanceof RedisError ? error : this.#closed("the transport failed", error);
   }
 

@@ -60,6 +60,10 @@ export interface OpenOptions {
   readonly onEvent: (event: SessionEvent) => void;
 }
 
+/** What a server may be about that does not answer, or not in RESP. */
+const NO_TLS = ", which may not speak TLS on this port";
+const SPEAKS_TLS = "it may speak TLS on this port: rediss://";
+
 /**
  * Opens a connection, which its `start` sets in motion.
  *
@@ -69,13 +73,14 @@ export interface OpenOptions {
 export async function openConnection(endpoint: Endpoint, link: LinkOptions, open: OpenOptions): Promise<Connection> {
   const { clock, connectTimeoutMs } = link;
   const name = endpointText(endpoint);
+  const secure = endpoint.tls !== undefined;
   const abort = new AbortController();
   const stop = () => abort.abort(open.signal.reason);
   if (open.signal.aborted) stop();
   open.signal.addEventListener("abort", stop, { once: true });
   const cancel = clock.after(
     connectTimeoutMs,
-    () => abort.abort(new TimeoutError(`Connecting to ${name}`, connectTimeoutMs)),
+    () => abort.abort(new TimeoutError(`Connecting to ${name}${secure ? NO_TLS : ""}`, connectTimeoutMs)),
   );
   try {
     const credentials = await unlessAborted(abort.signal, () => identify(link));
@@ -84,6 +89,7 @@ export async function openConnection(endpoint: Endpoint, link: LinkOptions, open
     return new Connection(transport, {
       clock,
       endpoint: name,
+      mute: secure || endpoint.path !== undefined ? undefined : SPEAKS_TLS,
       expiresAt: credentials.expiresAt,
       onEvent: open.onEvent,
       session: {

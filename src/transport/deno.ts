@@ -211,9 +211,9 @@ function dialReason(error: unknown, { path, tls }: Endpoint): string {
       : `--allow-${kind}=${target}`;
     return `Deno denies the permission, run with ${flags}`;
   }
-  if (tls !== undefined && error instanceof Deno.errors.UnexpectedEof) return REASONS.endedInHandshake;
-  if (tls !== undefined && error instanceof Deno.errors.ConnectionReset) return REASONS.endedInHandshake;
-  return reason(error);
+  const { ConnectionReset, BrokenPipe, UnexpectedEof } = Deno.errors;
+  const isBrokenOff = [ConnectionReset, BrokenPipe, UnexpectedEof].some((kind) => error instanceof kind);
+  return tls !== undefined && isBrokenOff ? REASONS.endedInHandshake : reason(error);
 }
 
 /** What no class of its own tells: Deno's words for a failed look-up, and those of rustls. */
@@ -223,6 +223,10 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/not valid for name|NotValidForName/, REASONS.wrongName],
   [/certificate expired|: Expired/, REASONS.expired],
   [/received corrupt message/, REASONS.notTls],
+  [/alert: CertificateRequired/, REASONS.noCertificate],
+  [/alert: (\w*Certificate\w*|UnknownCA)/, REASONS.badCertificate],
+  [/alert: HandshakeFailure/, REASONS.endedInHandshake],
+  [/^No \w+ found in|^Unable to (decode|add)|parse private key|KeyMismatch/, REASONS.unusable],
 ];
 
 function reason(error: unknown): string {

@@ -324,10 +324,19 @@ const REASON_OF_CODE: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: REASONS.notTls,
 };
 
+/** What each OpenSSL spells in its own way. */
+const CODES: readonly (readonly [RegExp, string])[] = [
+  [/ALERT_CERTIFICATE_REQUIRED$/, REASONS.noCertificate],
+  [/ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA)$/, REASONS.badCertificate],
+  [/ALERT_HANDSHAKE_FAILURE$/, REASONS.endedInHandshake],
+  [/^ERR_(OSSL|BORINGSSL)/, REASONS.unusable],
+];
+
 function reason(error: unknown): string {
   const code = codeOf(error);
   const known = code !== undefined && Object.hasOwn(REASON_OF_CODE, code) ? REASON_OF_CODE[code] : undefined;
-  return known ?? (error instanceof Error ? error.message : String(error));
+  return known ?? CODES.find(([words]) => words.test(code ?? ""))?.[1] ??
+    (error instanceof Error ? error.message : String(error));
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -65,10 +65,14 @@ export const REASONS = {
   untrusted: "the server's certificate is signed by an unknown authority, add its root certificate to tls.caCerts",
   wrongName: "the server's certificate is for another host name, check the host or set tls.serverName",
   expired: "the server's certificate has expired",
+  noCertificate: "the server asks for a client certificate, give it as tls.cert and tls.key",
+  badCertificate: "the server does not accept the client certificate",
+  unusable: "tls.caCerts, tls.cert or tls.key cannot be used: all must be PEM, and the key that of the certificate",
   notTls: "the server does not speak TLS on this port",
   unexplained: "the platform does not tell why",
   handshake: "the TLS handshake failed, the platform does not tell why: it may be the certificate or the port",
-  endedInHandshake: "the peer closed the connection during the TLS handshake, it may not speak TLS on this port",
+  endedInHandshake:
+    "the peer broke off the TLS handshake, it may not speak TLS on this port, or want a client certificate",
 } as const;
 
 /** The error of a dial. `endpoint` is its text, `reason` one of {@linkcode REASONS} or the platform's own words. */

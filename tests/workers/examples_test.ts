@@ -2,11 +2,11 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async";
-import { fileURLToPath } from "node:url";
 import { inTime, NOT_OURS } from "../support/ground.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { startServer } from "../support/redis_server.ts";
 import { testUnless } from "../support/skip.ts";
+import { NO_FILES, startTls } from "../support/tls_server.ts";
 import { until } from "../support/until.ts";
 import { startWorkerd } from "../support/workerd/workerd.ts";
 
@@ -16,7 +16,7 @@ const LIMIT_MS = 10_000;
 
 for (const protocol of ["redis", "rediss"] as const) {
   testUnless(
-    NOT_OURS,
+    NO_FILES,
     `sse.ts streams a channel over ${protocol}, across a killed connection, until it is left`,
     () => {
       return inTime(streamsAChannel(protocol));
@@ -25,13 +25,9 @@ for (const protocol of ["redis", "rediss"] as const) {
 }
 
 async function streamsAChannel(protocol: "redis" | "rediss"): Promise<void> {
-  const tlsPort = freePort();
-  const file = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
-  const certificate = ["--tls-cert-file", file("localhost.pem"), "--tls-key-file", file("localhost.key")];
-  const tls = ["--tls-port", String(tlsPort), "--tls-auth-clients", "no", "--tls-ca-cert-file", file("ca.pem")];
-  await using server = await startServer({ args: protocol === "rediss" ? [...tls, ...certificate] : [] });
+  await using server = await startTls();
   await using raw = await RawConnection.open(server.port);
-  const url = protocol === "rediss" ? `rediss://localhost:${tlsPort}` : server.url;
+  const url = `${protocol}://localhost:${protocol === "rediss" ? server.tlsPort : server.port}`;
   await using workerd = await startWorkerd(PROJECT, {
     bundle: "bundles/sse.js",
     env: { REDIS_URL: url, BEAT_MS: "100" },
@@ -167,10 +163,4 @@ class Inbox {
     this.#socket.close();
     await deadline(closed, LIMIT_MS);
   }
-}
-
-/** A port that was free a moment ago. */
-function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return listener.addr.port;
 }

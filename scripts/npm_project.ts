@@ -13,6 +13,9 @@ import { type Builder, buildNpm } from "./build_npm.ts";
 import { npmInstall, ROOT } from "./deno.ts";
 import { MIN_NODE } from "./runtimes.ts";
 
+/** What tests start as programs of their own. */
+const PROGRAMS = ["tests/support/leftovers.ts"];
+
 /** What to install, and which tests come along. */
 export interface ProjectOptions {
   /** Tests that cannot run outside Deno are left out, see {@linkcode runsOnNode}. */
@@ -68,7 +71,7 @@ export class NpmProject implements AsyncDisposable {
 async function bundle({ folder, tests }: NpmProject): Promise<void> {
   try {
     await build({
-      entryPoints: tests.map((path) => resolve(ROOT, path)),
+      entryPoints: [...tests, ...PROGRAMS].map((path) => resolve(ROOT, path)),
       outbase: resolve(ROOT, "tests"),
       // As deep as in the sources, so that `../fixtures` is found.
       outdir: resolve(folder, "tests"),

@@ -56,6 +56,9 @@ const NEEDY = ["tests/live/", "tests/contract/", "tests/scripts/", "tests/npm/",
 /** What the `dot` reporter prints of each test, a line each where there is no terminal. */
 const DOTS = /^[.,!]\n/gm;
 
+/** What a test leaves behind, a timer or a socket, fails it. The live tests share servers, so they look for themselves. */
+const SANITIZERS = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks"];
+
 const STEPS: Record<StepName, Step> = {
   format: { title: "Format", run: () => check(["fmt", "--check"]) },
   lint: { title: "Lint", run: () => check(["lint"]) },
@@ -67,7 +70,7 @@ const STEPS: Record<StepName, Step> = {
   pure: {
     title: "Pure tests, no permission",
     run: ({ importMap, tests }) =>
-      runTests(tests.filter((path) => !isNeedy(path)), [...importMap, "--no-prompt", "--parallel"]),
+      runTests(tests.filter((path) => !isNeedy(path)), [...importMap, "--no-prompt", "--parallel", ...SANITIZERS]),
   },
   redis: { title: "A Redis to test on", run: findRedis },
   live: {

@@ -6,9 +6,9 @@ import {
   type Reply,
   ReplyError,
   TimeoutError,
-  type Transport,
 } from "@earshot/redis";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { memoryPair } from "../../src/transport/memory.ts";
 import { test } from "../support/test.ts";
 import { isSettled, turn } from "../support/turn.ts";
 import { onStage, payloads, take, textOf } from "./stage.ts";
@@ -272,21 +272,16 @@ const WRONG_ANSWERS: readonly [string, (redis: Client) => Promise<unknown>, stri
 
 for (const [answer, ask, text] of WRONG_ANSWERS) {
   test(`An answer of another type than was asked for is a ProtocolError: ${text}`, async () => {
-    let ended = () => {};
-    const end = new Promise<undefined>((resolve) => ended = () => resolve(undefined));
-    const answers: Uint8Array[] = [];
-    const transport: Transport = {
-      read: async () => {
-        await turn();
-        return answers.shift() ?? end;
-      },
-      write: () => Promise.resolve(void answers.push(new TextEncoder().encode(answer))),
-      close: () => ended(),
-    };
+    const [transport, server] = memoryPair();
+    const served = (async () => {
+      while (await server.read() !== undefined) await server.write(new TextEncoder().encode(answer)).catch(() => {});
+      server.close();
+    })();
     const redis = new Client({ dial: () => Promise.resolve(transport), protocol: 2, closeTimeoutMs: 0 });
     const error = await assertRejects(() => ask(redis), ProtocolError, text);
     assert(!error.message.includes(SECRET));
     await redis.close();
+    await served;
   });
 }
 

@@ -140,8 +140,8 @@ export function ownGround(
 const MOST_MS = 30_000;
 
 /** A test that waits for what never comes fails, instead of keeping all others waiting. */
-export async function inTime(body: Promise<unknown>): Promise<void> {
-  await deadline(body, MOST_MS);
+export async function inTime<T>(body: Promise<T>): Promise<T> {
+  return await deadline(body, MOST_MS);
 }
 
 let names = 0;

@@ -65,12 +65,24 @@ export interface ClientOptions {
   maintenance?: boolean;
   /** False: the first subscribe rejects when it cannot connect. True: it keeps trying. A wrong password always rejects. @default {false} */
   waitOnFirstConnect?: boolean;
+  /**
+   * When a name that the server refuses, though it was subscribed to before, is asked for again: on the next connection,
+   * and every `retryMs`; `false` or `Infinity`: on the next connection only.
+   * @default {{ retryMs: 30000 }}
+   */
+  denied?: Partial<DeniedOptions> | false;
   /** How large a reply may be before it counts as an attack. */
   limits?: Partial<ReaderLimits>;
   /** Opens connections: bring your own for a proxy, a tunnel or a test. @default {the sockets of the runtime} */
   dial?: Dial;
   /** Hears every event of every subscriber made from this client. An exception in it hurts nobody. */
   onEvent?: (event: ClientEvent) => void;
+}
+
+/** What becomes of a name that the server refuses. */
+export interface DeniedOptions {
+  /** After how long it is asked for again, in milliseconds. */
+  retryMs: number;
 }
 
 /** How a {@linkcode PubSub} delivers, and what ends it. */
@@ -92,6 +104,7 @@ export interface Settings {
   readonly reconnect: ReconnectOptions | false;
   readonly waitOnFirstConnect: boolean;
   readonly closeTimeoutMs: number;
+  readonly deniedRetryMs: number;
   readonly onEvent: ((event: ClientEvent) => void) | undefined;
 }
 
@@ -119,6 +132,7 @@ const KNOWN: Readonly<Record<keyof ClientOptions, readonly string[]>> = {
   reconnect: ["boolean", "object"],
   maintenance: ["boolean"],
   waitOnFirstConnect: ["boolean"],
+  denied: ["boolean", "object"],
   limits: ["object"],
   dial: ["function"],
   onEvent: ["function"],
@@ -173,8 +187,15 @@ export function resolveOptions(target?: string | URL | ClientOptions, more: Clie
     reconnect: options.reconnect === false ? false : resolveReconnect(options.reconnect),
     waitOnFirstConnect,
     closeTimeoutMs: number("closeTimeoutMs", options.closeTimeoutMs ?? 2_000, 0),
+    deniedRetryMs: options.denied === false ? Infinity : resolveDenied(options.denied),
     onEvent,
   };
+}
+
+function resolveDenied(options: Partial<DeniedOptions> = {}): number {
+  checkKeys("denied", options, { retryMs: 1 });
+  const { retryMs = 30_000 } = options;
+  return retryMs === Infinity ? Infinity : number("denied.retryMs", retryMs, 1);
 }
 
 function resolveKeepAlive(options: Partial<KeepAliveOptions> = {}): KeepAliveOptions {

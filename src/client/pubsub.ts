@@ -115,10 +115,13 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
       },
       fence: (channel, reached) => this.#hub.fence(channel, reached),
       lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason),
-      recovered: (since, denied, reasons) => {
+      recovered: (since, denied, reasons, regained) => {
         const now = clock.now();
         const refused = this.#hub.holders(denied);
-        for (const delivery of this.#deliveries.keys()) delivery.recovered(now, refused.has(delivery));
+        const back = this.#hub.holders(regained === undefined ? [] : [regained]);
+        for (const delivery of this.#deliveries.keys()) {
+          delivery.recovered(now, refused.has(delivery), back.has(delivery));
+        }
         this.#events.emit({ type: "gap", gap: lossGap(clock, now - since, reasons) });
       },
       abandoned: () => this.#hub.clear(),

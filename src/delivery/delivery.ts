@@ -250,14 +250,17 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     this.#reasons.add(reason);
   }
 
-  /** The connection is good again; `refused` where it has not got back every name of this stream. */
-  recovered(now: number, refused = false): void {
+  /**
+   * The connection is good again; `refused` where it has not got back every name of this stream. `regained`: a name is
+   * back that was refused.
+   */
+  recovered(now: number, refused = false, regained = false): void {
     if (this.#lostSince === undefined) return;
     this.#standing = "whole";
     // What is lost on a name that was refused goes on being lost.
-    if (refused) this.#reasons.add("denied");
-    else {
-      this.#tellLoss(now - this.#lostSince);
+    if (refused || regained) this.#reasons.add("denied");
+    if (!refused || regained) this.#tellLoss(now - this.#lostSince);
+    if (!refused) {
       this.#lostSince = undefined;
       this.#reasons.clear();
     }

@@ -8,6 +8,7 @@ import type { LinkOptions } from "../connection/link.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { RedisError } from "../errors.ts";
 import type { ClientEventBody } from "../event.ts";
+import type { GapReason } from "../message.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
 import type { BackoffOptions } from "../connection/backoff.ts";
@@ -27,6 +28,8 @@ export interface SupervisorOptions {
   readonly reconnect: ReconnectOptions | false;
   readonly waitOnFirstConnect: boolean;
   readonly closeTimeoutMs: number;
+  /** After how long a name that was refused is asked for again, in milliseconds; `Infinity`: on the next connection only. */
+  readonly deniedRetryMs: number;
 }
 
 /** Why what a connection had is lost: it broke, or it could not be left without loss. */
@@ -43,8 +46,11 @@ export interface SupervisorListener {
    * that concerns anybody.
    */
   lost(since: number, confirmed: Pick<Subscriptions, "states">, reason: LossReason): boolean;
-  /** Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}. */
-  recovered(since: number, denied: readonly KindedName[], reasons: readonly LossReason[]): void;
+  /**
+   * Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}; or `regained`, which
+   * was denied until now.
+   */
+  recovered(since: number, denied: readonly KindedName[], reasons: readonly GapReason[], regained?: KindedName): void;
   /** From now on `reached` hears of a message on this private channel, in its place; without arguments nobody does. */
   fence(channel?: string, reached?: () => void): void;
   /** The first connection failed; nothing is wanted any more. */

@@ -56,20 +56,20 @@ export class Roster {
     this.#denials[kind].delete(name);
   }
 
-  /** Wants a name no longer. */
-  drop(kind: Kind, name: string): void {
+  /** Wants a name no longer; true where it was refused. */
+  drop(kind: Kind, name: string): boolean {
     this.desired.delete(kind, name);
-    this.#denials[kind].delete(name);
+    return this.#denials[kind].delete(name);
   }
 
-  /** The server acknowledged something about this name. */
-  answered(kind: Kind, name: string): void {
-    this.#denials[kind].delete(name);
+  /** The server acknowledged something about this name; true where it was refused. */
+  answered(kind: Kind, name: string): boolean {
+    return this.#denials[kind].delete(name);
   }
 
-  /** The server refused a name. */
-  denied(kind: Kind, name: string, error: ReplyError): void {
-    this.#denials[kind].set(name, error);
+  /** The server refused a name; false where it was refused already. */
+  denied(kind: Kind, name: string, error: ReplyError): boolean {
+    return !this.#denials[kind].has(name) && this.#denials[kind].set(name, error).has(name);
   }
 
   /** Forgets what was refused. */

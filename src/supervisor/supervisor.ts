@@ -48,6 +48,8 @@ export class Supervisor {
   #lostSince: number | undefined;
   /** And why. */
   #lostBy = new Set<LossReason>();
+  /** Calls off the next attempt at the names that are refused. */
+  #retry: (() => void) | undefined;
   /** Aborted when nothing more is to be dialled or waited for. */
   #lifetime = new AbortController();
   #loop: Promise<void> = Promise.resolve();
@@ -92,9 +94,11 @@ export class Supervisor {
 
   /** Wants a name no longer. */
   drop(kind: Kind, name: string): void {
-    this.#roster.drop(kind, name);
+    const denied = this.#roster.drop(kind, name);
     this.#line.sync(kind, name);
     this.#calls.look(kind, name);
+    // The last one that kept a loss going.
+    if (denied && this.#roster.denials().length === 0) this.#recover("denied");
   }
 
   /**
@@ -195,6 +199,8 @@ export class Supervisor {
     const cause = await this.#open();
     // The next connection asks again.
     this.#roster.forgive();
+    this.#retry?.();
+    this.#retry = undefined;
     this.#failures++;
     if (this.#state !== "running") return cause;
     this.#emit({ type: "disconnected", error: cause });
@@ -239,15 +245,14 @@ export class Supervisor {
       case "subscribed":
       case "unsubscribed":
         this.#phase = "later";
-        this.#roster.answered(event.kind, event.name);
-        this.#emit(event);
-        this.#calls.look(event.kind, event.name);
+        this.#answered(event);
         break;
       case "denied":
         this.#phase = "later";
-        this.#roster.denied(event.kind, event.name, event.error);
-        this.#emit(event);
+        // One that is refused again is no news.
+        if (this.#roster.denied(event.kind, event.name, event.error)) this.#emit(event);
         this.#calls.look(event.kind, event.name);
+        this.#retryLater();
         break;
       case "revoked":
         // One server has nowhere else to go: a new connection asks it again, and tells what may be missing.
@@ -269,13 +274,36 @@ export class Supervisor {
     this.#failures = 0;
     this.#readied++;
     this.#emit({ type: "ready" });
-    if (this.#lostSince === undefined) return;
+    this.#recover();
+  }
+
+  /** What was lost is there again, but for names that are denied; or one of those is, or is wanted no longer. */
+  #recover(by?: "denied", regained?: KindedName): void {
+    if (this.#lostSince === undefined || this.#stage !== "ready") return;
     const denied = this.#roster.denials();
-    this.#listener.recovered(this.#lostSince, denied, [...this.#lostBy]);
-    // A name that is denied goes on losing, until a later connection has it back.
+    const reasons = [...this.#lostBy, ...by === undefined ? [] : [by]];
+    this.#listener.recovered(this.#lostSince, denied, reasons, regained);
+    // A name that is denied goes on losing.
     if (denied.length > 0) return;
     this.#lostSince = undefined;
     this.#lostBy.clear();
+  }
+
+  #answered(event: Extract<SessionEvent, { type: "subscribed" | "unsubscribed" }>): void {
+    const regained = this.#roster.answered(event.kind, event.name);
+    this.#emit(event);
+    this.#calls.look(event.kind, event.name);
+    if (regained) this.#recover("denied", event);
+  }
+
+  /** The names that are refused are asked for again, in a while. */
+  #retryLater(): void {
+    const { deniedRetryMs, link } = this.#options;
+    if (this.#retry !== undefined || deniedRetryMs === Infinity || this.#roster.denials().length === 0) return;
+    this.#retry = link.clock.after(deniedRetryMs, () => {
+      this.#retry = undefined;
+      for (const { kind, name } of this.#roster.denials()) this.#line.sync(kind, name);
+    });
   }
 
   /** What a connection had may be missing from now on. */
@@ -295,6 +323,7 @@ export class Supervisor {
     if (this.#stage === "ready") this.#readied--;
     this.#stage = "opening";
     this.#ready();
+    this.#retryLater();
   }
 
   /** The first connection failed: the callers are told, and nothing is left behind. */

@@ -14,6 +14,7 @@ test("Without options everything has its documented default", async () => {
     reconnect: { initialDelayMs: 50, maxDelayMs: 5_000, factor: 2, jitter: 0.2, maxAttempts: Infinity },
     waitOnFirstConnect: false,
     closeTimeoutMs: 2_000,
+    deniedRetryMs: 30_000,
     onEvent: undefined,
   });
   assertEquals(plain, {
@@ -50,6 +51,9 @@ const SET: readonly [string, ClientOptions, (settings: Settings) => unknown, unk
   ["connectTimeoutMs", { connectTimeoutMs: 1 }, ({ link }) => link.connectTimeoutMs, 1],
   ["commandTimeoutMs", { commandTimeoutMs: 1 }, ({ link }) => link.commandTimeoutMs, 1],
   ["closeTimeoutMs", { closeTimeoutMs: 0 }, ({ closeTimeoutMs }) => closeTimeoutMs, 0],
+  ["denied: false", { denied: false }, ({ deniedRetryMs }) => deniedRetryMs, Infinity],
+  ["denied: {}", { denied: {} }, ({ deniedRetryMs }) => deniedRetryMs, 30_000],
+  ["denied", { denied: { retryMs: 1 } }, ({ deniedRetryMs }) => deniedRetryMs, 1],
   ["keepAlive: false", { keepAlive: false }, ({ link }) => link.keepAlive, false],
   ["keepAlive", { keepAlive: { idleMs: 1 } }, ({ link }) => link.keepAlive, { idleMs: 1, timeoutMs: 5_000 }],
   ["keepAlive", { keepAlive: { timeoutMs: 1 } }, ({ link }) => link.keepAlive, { idleMs: 10_000, timeoutMs: 1 }],
@@ -145,6 +149,7 @@ const REFUSED: readonly [string, Target, ClientOptions, typeof TypeError | typeo
   ["an unknown one beside a URL", "redis://", { retry: 1 } as ClientOptions, TypeError, 'Client: "retry"'],
   ["an unknown one of keepAlive", { keepAlive: { idle: 1 } as never }, {}, TypeError, 'keepAlive: "idle"'],
   ["an unknown one of reconnect", { reconnect: { max: 1 } as never }, {}, TypeError, 'reconnect: "max"'],
+  ["an unknown one of denied", { denied: { retry: 1 } as never }, {}, TypeError, 'denied: "retry"'],
   ["an unknown one of limits", { limits: { dept: 1 } as never }, {}, TypeError, 'limits: "dept"'],
   ["an unknown one of tls", { tls: { ca: SECRET } as never }, {}, TypeError, 'Unknown option of tls: "ca"'],
   [
@@ -209,6 +214,7 @@ const NUMBERS: readonly [string, (value: number) => ClientOptions, number, numbe
   ["reconnect.maxDelayMs", (maxDelayMs) => ({ reconnect: { maxDelayMs } }), 1, Number.MAX_SAFE_INTEGER],
   ["reconnect.factor", (factor) => ({ reconnect: { factor } }), 1, Number.MAX_SAFE_INTEGER],
   ["reconnect.jitter", (jitter) => ({ reconnect: { jitter } }), 0, 1],
+  ["denied.retryMs", (retryMs) => ({ denied: { retryMs } }), 1, Infinity],
   ["reconnect.maxAttempts", (maxAttempts) => ({ reconnect: { maxAttempts } }), 0, Infinity],
 ];
 
@@ -232,7 +238,7 @@ for (const name of ["port", "database", "reconnect.maxAttempts"]) {
 const NAMES: readonly (keyof ClientOptions)[] = [
   ...(["url", "host", "port", "path", "tls", "username", "password", "credentials", "database", "clientName"] as const),
   ...(["protocol", "connectTimeoutMs", "commandTimeoutMs", "closeTimeoutMs", "keepAlive", "reconnect"] as const),
-  ...(["waitOnFirstConnect", "limits", "dial", "onEvent"] as const),
+  ...(["waitOnFirstConnect", "denied", "limits", "dial", "onEvent"] as const),
 ];
 
 for (const name of NAMES) {

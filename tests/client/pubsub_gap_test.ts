@@ -1,4 +1,4 @@
-import { ConnectionError, type Message } from "@earshot/redis";
+import { ConnectionError, type Message, text } from "@earshot/redis";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { all, isSettled, turn } from "../support/turn.ts";
 import { until } from "../support/until.ts";
@@ -256,4 +256,30 @@ onStage("A stream that blocks stays bounded when its connection is replaced", as
   await turn();
   assert(pubsub.stats().queued <= 5, `${pubsub.stats().queued} wait`);
   assertEquals(payloads(await take(pubsub, 100)), Array.from({ length: 100 }, (_, i) => String(i)));
+});
+
+onStage("A name that is granted later recovers by itself; its streams are told at once and in place", async (stage) => {
+  const redis = stage.client({ denied: { retryMs: 20 } });
+  const pubsub = await redis.subscribe(["kept", "taken"]);
+  const reader = pubsub.stream({ channels: "taken" }, { codec: text }).getReader();
+  await pubsub.synced();
+  stage.broker.refuse("SUBSCRIBE", "NOPERM No permissions to access a channel", { name: "taken" });
+  stage.broker.disconnectAll();
+  await stage.hears("denied");
+  await stage.hears("gap");
+  stage.broker.publish("kept", "1");
+  await until("several refusals", 5_000, () => stage.sent("SUBSCRIBE").length >= 8);
+  assertEquals([stage.heard("denied").length, stage.heard("gap").length], [1, 1]);
+  stage.broker.allow("SUBSCRIBE");
+  await stage.hears("gap", 2);
+  assertEquals(stage.heard("gap").map(({ gap }) => gap.reasons), [["reconnect"], ["reconnect", "denied"]]);
+  stage.broker.publish("kept", "2");
+  stage.broker.publish("taken", "3");
+  const [first, second] = await take(pubsub, 2);
+  assertEquals([first?.payload, first?.gap?.reasons], ["1", ["reconnect", "denied"]]);
+  assertEquals([second?.payload, second?.gap?.reasons], ["2", ["reconnect", "denied"]]);
+  const { value } = await reader.read();
+  assertEquals([value?.payload, value?.gap?.reasons], ["3", ["reconnect", "denied"]]);
+  // The time without it counts, up to where it was there again.
+  assert(value!.gap!.downMs >= first!.gap!.downMs);
 });

@@ -206,6 +206,28 @@ async function isRefusedOnce(
   assertTellsNothing("the client", client);
 }
 
+each("A permission that is given back brings the name back by itself, and the gap is told", async (ground) => {
+  const [kept, taken] = [fresh("kept"), fresh("taken")];
+  const user = await permit(ground, [kept, taken]);
+  const options = { ...user, reconnect: { initialDelayMs: 5 }, denied: { retryMs: 50 } };
+  const pubsub = await ground.client(options).subscribe([kept, taken]);
+  await ground.raw.ask("ACL", "SETUSER", user.username, "resetchannels", `&${kept}`);
+  await until("a refusal", 5_000, () => ground.count("denied") === 1);
+  await until("the others", 5_000, () => ground.count("gap") === 1);
+
+  await ground.raw.ask("ACL", "SETUSER", user.username, `&${taken}`);
+  await until("the name", 5_000, () => ground.count("gap") === 2);
+
+  assertEquals(pubsub.subscriptions().map(({ state }) => state), ["subscribed", "subscribed"]);
+  await ground.raw.ask("PUBLISH", taken, "again");
+  for await (const { payload, gap } of pubsub) {
+    assertEquals([payload, gap?.reasons], ["again", ["reconnect", "denied"]]);
+    break;
+  }
+  assertEquals([ground.count("denied"), ground.count("disconnected")], [1, 1]);
+  assertEquals(ground.unhandled, []);
+});
+
 each("A password that is changed meanwhile is tried at leisure, and told as such", async (ground) => {
   const user = await permit(ground, ["*"]);
   const client = ground.client(user);

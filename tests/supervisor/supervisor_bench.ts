@@ -14,6 +14,7 @@ import { takeAll } from "../support/run.ts";
 export interface BenchOptions extends NetworkOptions {
   readonly reconnect?: Partial<ReconnectOptions> | false;
   readonly waitOnFirstConnect?: boolean;
+  readonly deniedRetryMs?: number;
   readonly credentials?: () => Promise<Credentials>;
   readonly locate?: () => Promise<Endpoint>;
   readonly keepAlive?: LinkOptions["keepAlive"];
@@ -70,6 +71,7 @@ export class Bench {
       reconnect: options.reconnect === false ? false : { ...reconnect, ...options.reconnect },
       waitOnFirstConnect: options.waitOnFirstConnect ?? false,
       closeTimeoutMs: 1_000,
+      deniedRetryMs: options.deniedRetryMs ?? Infinity,
     }, {
       messages: (run) => void this.messages.push(...takeAll(run).map(({ payload }) => decoder.decode(payload))),
       event: (event) => {
@@ -81,7 +83,10 @@ export class Bench {
         this.told.push(`lost ${had} since ${since - this.#start}`);
         return had > 0;
       },
-      recovered: (since) => void this.told.push(`recovered since ${since - this.#start}`),
+      recovered: (since, _, reasons, regained) => {
+        const how = regained === undefined ? "" : `: ${regained.name}, ${reasons.join()}`;
+        this.told.push(`recovered since ${since - this.#start}${how}`);
+      },
       fence: () => {},
       abandoned: (cause) => void this.told.push(`abandoned: ${cause.name}`),
       failed: (cause) => void this.told.push(`failed: ${cause.name}`),

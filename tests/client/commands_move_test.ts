@@ -1,9 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ConnectionError, type Credentials, type RedisError } from "@earshot/redis";
+import type { Credentials } from "@earshot/redis";
 import { TestBroker } from "@earshot/redis/testing";
 import { Commands } from "../../src/client/commands.ts";
 import { resolveOptions } from "../../src/client/options.ts";
 import type { Endpoint } from "../../src/endpoint.ts";
+import { ConnectionError, type RedisError } from "../../src/errors.ts";
 import { standalone } from "../../src/topology/standalone.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";

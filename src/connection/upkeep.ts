@@ -64,7 +64,11 @@ export class Upkeep {
     if (sequence <= this.#sequence) return;
     this.#sequence = sequence;
     const { endpoint, move } = this.#options;
-    const elsewhere = host === undefined ? undefined : { ...endpoint, path: undefined, host, port };
+    const { tls } = endpoint;
+    // A certificate is for the name that we went by, seldom for an address.
+    const serverName = host !== undefined && isAddress(host) && !isAddress(endpoint.host) ? endpoint.host : undefined;
+    const named = tls === undefined || serverName === undefined ? tls : { serverName, ...tls };
+    const elsewhere = host === undefined ? undefined : { ...endpoint, path: undefined, host, port, tls: named };
     // Without an endpoint it is the same one: by then its name leads to another place.
     void this.#insist(host === undefined ? seconds * 500 : 0, async () => {
       const cause = await move({ endpoint: elsewhere });
@@ -115,9 +119,16 @@ export class Upkeep {
   }
 }
 
-/** Timers have a longest time. */
+/** Looks at the date once a minute: while the machine sleeps, timers may stand still. */
 async function sleepUntil(date: number, signal: AbortSignal, clock: Clock): Promise<void> {
-  for (let left; !signal.aborted && (left = date - clock.date()) > 0;) await sleep(left, signal, clock);
+  for (let left; !signal.aborted && (left = date - clock.date()) > 0;) {
+    await sleep(Math.min(left, 60_000), signal, clock);
+  }
+}
+
+/** Is this host an address, and no name? */
+function isAddress(host: string): boolean {
+  return /^[\d.]+$|:/.test(host);
 }
 
 /**
@@ -125,7 +136,7 @@ async function sleepUntil(date: number, signal: AbortSignal, clock: Clock): Prom
  * address has to be replaced by another one, from within or from outside.
  */
 function maintenanceOf({ host }: Endpoint): readonly ["CLIENT", ...string[]] {
-  const type = !/^[\d.]+$|:/.test(host)
+  const type = !isAddress(host)
     ? "none"
     : /^(10|127|192\.168|172\.(1[6-9]|2\d|3[01]))\.|^(f[cd]|::1$)/i.test(host)
     ? "internal-ip"

@@ -41,7 +41,7 @@ export class Tally {
   #past = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0 };
 
   /** A stream goes: its counts stay. */
-  keep(delivery: Delivery): void {
+  keep(delivery: Pick<Delivery, "counts">): void {
     const { delivered, dropped, skipped, backfilled } = delivery.counts();
     this.#past.delivered += delivered;
     this.#past.dropped += dropped;
@@ -51,7 +51,7 @@ export class Tally {
 
   /** All so far, with the streams that are there. */
   sum(
-    deliveries: Iterable<Delivery>,
+    deliveries: Iterable<Pick<Delivery, "counts">>,
     { reconnects, unknownPushes }: Pick<PubSubStats, "reconnects" | "unknownPushes">,
     clock: Clock,
   ): PubSubStats {

@@ -241,7 +241,6 @@ class Fill<T> {
   async #ask(): Promise<void> {
     try {
       const { value, done } = await this.#iterator!.next();
-      if (this.#state === "over") return;
       this.#endCount();
       this.#leftMs -= this.#owner.clock.now() - this.#since;
       if (done) return this.stop("filled");

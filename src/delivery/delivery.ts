@@ -182,10 +182,8 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   replace(message: Message<T>, bytes: number): boolean {
     for (let at; (at = this.#newest?.find(message)) !== undefined; this.#dropOldest()) {
-      if (this.size > 1 && this.weight - this.weightAt(at) + bytes > this.#settings.maxQueuedBytes) continue;
-      let gap = replacedGap(this.at(at)!.gap, this.#owner.clock);
-      if (this.#tail !== undefined) gap = merge(gap, this.#takeTail())!;
-      this.replaceAt(at, withGap(message, gap), bytes);
+      if (this.weight - this.weightAt(at) + bytes > this.#settings.maxQueuedBytes) continue;
+      this.replaceAt(at, withGap(message, replacedGap(this.at(at)!.gap, this.#owner.clock)), bytes);
       this.#countDrop();
       return true;
     }
@@ -359,10 +357,10 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     this.#untold++;
     if (this.#endQuiet !== undefined) return;
     const tell = () => {
-      const { state } = this;
       const had = this.#untold > 0;
       this.tellDrops();
-      if (had && state === "open") this.#endQuiet = this.#owner.clock.after(OVERFLOW_EVENT_MS, tell);
+      // Whoever heard of it may have ended the stream.
+      if (had && this.state === "open") this.#endQuiet = this.#owner.clock.after(OVERFLOW_EVENT_MS, tell);
     };
     tell();
   }

@@ -33,9 +33,7 @@ export class Newest {
   /** The oldest message has left. */
   left({ kind, channel, pattern = "" }: Message<unknown>): void {
     this.#oldest++;
-    const numbers = this.#numbers[kind].get(pattern);
-    numbers?.delete(channel);
-    if (numbers?.size === 0 && kind === "pattern") this.#numbers[kind].delete(pattern);
+    this.#numbers[kind].get(pattern)?.delete(channel);
   }
 
   /** Nothing waits any more. */

@@ -1,29 +1,34 @@
 import { assertEquals } from "@std/assert";
 import { Tally } from "../../src/client/stats.ts";
-import { deliver, EPOCH, newDelivery } from "../delivery/fake_owner.ts";
+import type { Counts } from "../../src/delivery/delivery.ts";
+import { EPOCH, FakeClock } from "../delivery/fake_owner.ts";
 import { test } from "../support/test.ts";
+
+/** A stream that counted so. */
+function stream(counts: Partial<Counts>) {
+  const zero = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0, queued: 0, queuedBytes: 0 };
+  return { counts: () => ({ ...zero, ...counts }) };
+}
 
 test("The counts of all streams add up, those of streams that are gone included", () => {
   const tally = new Tally();
-  const { delivery: gone, owner } = newDelivery({ maxQueuedMessages: 2 });
-  deliver(gone, "1", "2", "3");
-  gone.take();
-  gone.clear();
-  tally.keep(gone);
-  const { delivery } = newDelivery();
-  deliver(delivery, "1", "abc", "de");
-  delivery.take();
+  tally.keep(stream({ delivered: 1, dropped: 2, skipped: 3, backfilled: 4 }));
   tally.received = 6;
   tally.lastMessage = 4_000;
-  owner.clock.ms = 9_000;
-  assertEquals(tally.sum([delivery], { reconnects: 7, unknownPushes: 3 }, owner.clock), {
+  const clock = new FakeClock();
+  clock.ms = 9_000;
+  const streams = [
+    stream({ delivered: 10, dropped: 20, skipped: 30, backfilled: 40, queued: 50, queuedBytes: 60 }),
+    stream({ delivered: 100, dropped: 200, skipped: 300, backfilled: 400, queued: 500, queuedBytes: 600 }),
+  ];
+  assertEquals(tally.sum(streams, { reconnects: 7, unknownPushes: 3 }, clock), {
     received: 6,
-    delivered: 2,
-    dropped: 1,
-    skipped: 0,
-    backfilled: 0,
-    queued: 2,
-    queuedBytes: 5,
+    delivered: 111,
+    dropped: 222,
+    skipped: 333,
+    backfilled: 444,
+    queued: 550,
+    queuedBytes: 660,
     reconnects: 7,
     unknownPushes: 3,
     lastMessageAt: EPOCH + 4_000,
@@ -31,8 +36,5 @@ test("The counts of all streams add up, those of streams that are gone included"
 });
 
 test("Where no message came, none came last", () => {
-  assertEquals(
-    new Tally().sum([], { reconnects: 0, unknownPushes: 0 }, newDelivery().owner.clock).lastMessageAt,
-    undefined,
-  );
+  assertEquals(new Tally().sum([], { reconnects: 0, unknownPushes: 0 }, new FakeClock()).lastMessageAt, undefined);
 });

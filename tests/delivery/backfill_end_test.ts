@@ -38,6 +38,7 @@ for (const [name, end] of Object.entries(ENDS)) {
         scene.delivery.source.takeMany(i === 0 ? 0 : 9);
         if (i !== 2) await phase(scene);
         const idle = scene.delivery.drained();
+        await settle();
         const reader = closed === "before" ? stream.getReader() : undefined;
         await end(scene.delivery);
         await idle;
@@ -51,11 +52,11 @@ for (const [name, end] of Object.entries(ENDS)) {
 }
 
 quietly("A stream that ends goes on being filled, delivers what waits, and is drained after that", async () => {
-  for (const failed of [false, true]) {
+  for (const [failed, more] of [[false, ["3"]], [true, ["3"]], [false, []]] as const) {
     const scene = new Scene();
     const stream = new QueueStream(scene.delivery.source);
     scene.blink("2");
-    deliver(scene.delivery, "3");
+    deliver(scene.delivery, ...more);
     scene.take();
     await scene.log.gives("1");
     if (failed) scene.delivery.fail(new RedisError("gone"));
@@ -73,9 +74,42 @@ quietly("A stream that ends goes on being filled, delivers what waits, and is dr
     await drained;
     if (failed) await assertRejects(() => reading, RedisError, "gone");
     else await reading;
-    assertEquals(taken, ["1", "2", "3"]);
+    assertEquals(taken, ["1", "2", ...more]);
   }
 });
+
+quietly("A stream is drained only when the message behind the gap is taken, too", async () => {
+  const scene = new Scene();
+  scene.blink("1");
+  scene.take();
+  await scene.log.ends();
+  scene.delivery.end();
+  let state = "waits";
+  const drained = scene.delivery.drained().then(() => state = "drained");
+  await settle();
+  assertEquals([state, scene.take()], ["waits", ["filled 1"]]);
+  await drained;
+});
+
+quietly(
+  "A stream that nobody reads now is closed all the same when it has ended and its last gap is filled",
+  async () => {
+    const idle = new Scene();
+    const reader = new QueueStream(idle.delivery.source).getReader();
+    idle.delivery.end();
+    await reader.closed;
+    const scene = new Scene();
+    const filled = new QueueStream(scene.delivery.source).getReader();
+    scene.blink();
+    const first = filled.read();
+    await settle();
+    scene.delivery.end();
+    await scene.log.gives("1");
+    assertEquals((await first).value?.payload, "1");
+    await scene.log.ends();
+    await filled.closed;
+  },
+);
 
 quietly("A stream that ends while some name is not back is filled as far as it can be", async () => {
   const scene = new Scene();

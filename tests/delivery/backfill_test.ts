@@ -131,6 +131,21 @@ quietly(
   },
 );
 
+quietly("A log that fails because it was aborted tells nothing more", async () => {
+  for (const end of ["timeout", "close"]) {
+    const scene = new Scene({ backfillTimeoutMs: 10 });
+    scene.blink("1");
+    scene.take();
+    if (end === "timeout") scene.owner.clock.pass(10);
+    else {
+      scene.delivery.clear();
+      scene.delivery.end();
+    }
+    await scene.log.fails(scene.log.signal.reason);
+    assertEquals([scene.owner.errors.length, scene.owner.clock.pending], [end === "timeout" ? 1 : 0, 0]);
+  }
+});
+
 quietly("A consumer that waits is woken when its backfill is given up", async () => {
   const scene = new Scene({ backfillTimeoutMs: 10 });
   scene.blink("1");

@@ -194,6 +194,13 @@ test("Drops are told as an event at once, then once a second, none of them uncou
   assertEquals(owner.overflows, [1, 3, 1, 1]);
 });
 
+test("An owner that ends the stream when it hears of drops leaves no timer", () => {
+  const { delivery, owner } = newDelivery({ maxQueuedMessages: 1 });
+  owner.overflowed = () => delivery.end();
+  deliver(delivery, "1", "2");
+  assertEquals([delivery.state, owner.clock.pending], ["ended", 0]);
+});
+
 test("Whatever ends a stream tells the drops that no event has told, and leaves no timer", async () => {
   const ends: readonly ((delivery: ReturnType<typeof newDelivery>["delivery"]) => unknown)[] = [
     (delivery) => delivery.cancel("enough"),

@@ -126,6 +126,13 @@ test("latest writes to no message that other streams have", () => {
   assertEquals([delivery.take()?.gap?.dropped, shared[1]?.gap], [1, undefined]);
 });
 
+test("latest starts anew after all that waited was dropped", () => {
+  const { delivery } = filled({ overflow: "latest" }, "a:1", "b:1", "a:2");
+  delivery.clear();
+  for (const payload of ["b:2", "a:3", "b:3"]) delivery.deliver(message(payload, payload[0]), 3);
+  assertEquals(takeAll(delivery), [["b:3", overflow(1)], "a:3"]);
+});
+
 test("error ends the stream with an OverflowError after what waits", () => {
   const { delivery, owner } = filled({ overflow: "error", maxQueuedMessages: 2 }, "1", "2", "3", "4");
   assert(delivery.error instanceof OverflowError);

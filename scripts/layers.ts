@@ -53,7 +53,6 @@ export const LAYERS: readonly Layer[] = [
       "src/broker/",
       "src/protocol/kind.ts",
       "src/name.ts",
-      "src/protocol/slot.ts",
       "src/resp/",
       "src/errors.ts",
     ],

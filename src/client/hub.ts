@@ -160,10 +160,10 @@ export class Hub {
   }
 
   /** The connection is lost: tells the streams that had a confirmed name; true where there was one. */
-  lost(since: number, confirmed: Pick<Subscriptions, "states">, reason: LossReason = "reconnect"): boolean {
+  lost(since: number, confirmed: Pick<Subscriptions, "places">, reason: LossReason = "reconnect"): boolean {
     const concerned = new Set<Delivery>();
     for (const kind of KIND_NAMES) {
-      for (const [name, state] of confirmed.states(kind)) {
+      for (const { name, state } of confirmed.places(kind)) {
         if (state !== "subscribed") continue;
         for (const delivery of listOf(this.#held[kind].get(name))) concerned.add(delivery);
       }

@@ -2,9 +2,9 @@
  * One connection's brain: bytes in; events, bytes and a deadline out.
  *
  * 1. The handshake comes first; until it is done nothing else is sent.
- * 2. A server answers commands in the order in which it got them. `#sent` holds, oldest first, every command whose
- *    answer is due, so an error reply, which names no channel, is blamed on the oldest command: each SUBSCRIBE carries
- *    one name. Acknowledgements are looked up by kind and name, wherever they stand.
+ * 2. A server answers commands in the order in which it got them. The outbox holds, oldest first, every command whose
+ *    answer is due, so an error reply, which names no channel, is blamed on the oldest command; where that carries several
+ *    names, they are asked for one by one. Acknowledgements are looked up by kind and name, wherever they stand.
  * 3. An unsubscription that the server may also do by itself (a shard channel) is followed by a PING. Until its PONG,
  *    an "unsubscribed" may be either; at the PONG all is settled.
  * 4. In RESP2 an array on a subscriber is a push; on a connection for commands it is a reply.
@@ -20,16 +20,19 @@ import type { Kind } from "../message.ts";
 import { Ring } from "../ring.ts";
 import { Reader, type ReaderLimits } from "../resp/reader.ts";
 import type { Reply } from "../resp/reply.ts";
-import { type Argument, CommandBuffer } from "../resp/writer.ts";
+import type { Argument } from "../resp/writer.ts";
 import { Handshake, type HandshakeOptions, type HandshakeProgress, isTransient } from "./handshake.ts";
 import { KeepAlive, type KeepAliveOptions, Patience } from "./keepalive.ts";
 import { KIND_NAMES, KINDS } from "./kind.ts";
 import { nameArgument } from "../name.ts";
+import { type DueCommand, Outbox, type SubscriptionCommand } from "./outbox.ts";
 import { type Acknowledgement, type Moving, PushReader } from "./push.ts";
+import { Acks } from "../run/acks.ts";
 import { Run } from "../run/run.ts";
 import { Scanner } from "../run/scanner.ts";
 import { Topic } from "../run/topics.ts";
-import { type Desired, Subscriptions } from "./subscriptions.ts";
+import type { Desired, Place, SubscriptionAction, SubscriptionInput } from "./subscriptions.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
 /** What a session needs to know. */
 export interface SessionOptions {
@@ -43,14 +46,17 @@ export interface SessionOptions {
   readonly desired?: Desired | undefined;
 }
 
+type Named = { readonly kind: Kind; readonly name: string };
+
 /** What happened. */
 export type SessionEvent =
   /** Messages came: whoever takes one counts it in `taken`. What is not taken is told again by the next call. */
   | Run
   | { readonly type: "connected"; readonly protocol: 2 | 3 }
-  | { readonly type: "subscribed" | "unsubscribed"; readonly kind: Kind; readonly name: string }
-  | { readonly type: "revoked"; readonly kind: Kind; readonly name: string }
-  | { readonly type: "denied"; readonly kind: Kind; readonly name: string; readonly error: ReplyError }
+  /** `isAtRest`: nothing more is due for this name. */
+  | Named & { readonly type: "subscribed" | "unsubscribed"; readonly isAtRest: boolean }
+  | Named & { readonly type: "revoked" }
+  | Named & { readonly type: "denied"; readonly error: ReplyError }
   /** Every name that was wanted when the connection opened is acknowledged or denied; or all is at rest. */
   | { readonly type: "synced" }
   | { readonly type: "reply"; readonly ticket: number; readonly reply: Reply }
@@ -63,19 +69,6 @@ const QUIT = ["QUIT"];
 const PING_REFUSED = /'ping'/i;
 const SLOT_MOVED = /^(MOVED|CLUSTERDOWN) /;
 
-/** A command whose answer is due. */
-type Sent =
-  & { readonly verb: string }
-  & (
-    | {
-      readonly type: "subscribe" | "unsubscribe" | "unsubscribe-and-ping";
-      readonly kind: Kind;
-      readonly name: string;
-    }
-    | { readonly type: "command"; readonly ticket: number }
-    | { readonly type: "ping" | "quit" }
-  );
-
 /** The state of one connection. */
 export class Session {
   #options: SessionOptions;
@@ -84,14 +77,14 @@ export class Session {
   #run = new Run();
   /** Once the protocol is known, where there is anything to subscribe to. */
   #scanner: Scanner | undefined;
+  #acks: Acks | undefined;
   #handshake: Handshake;
   /** `leaving`: it was told to quit before the handshake was done, so no answer matters but the end. */
   #state: "handshake" | "live" | "quitting" | "leaving" = "handshake";
   #protocol: 2 | 3 = 2;
   #keepAlive: KeepAlive;
   #subscriptions: Subscriptions | undefined;
-  #sent = new Ring<Sent>();
-  #out = new CommandBuffer();
+  #outbox = new Outbox();
   #events = new Ring<SessionEvent>();
   #nextTicket = 1;
   /** How many names of those that were wanted at the beginning have no answer; they are answered first. */
@@ -149,7 +142,7 @@ export class Session {
       if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
       const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
-      if (found === "messages") continue;
+      if (found === "messages" || (found === "nothing" && this.#takeAcknowledgement())) continue;
       const reply = found === "a part of one" ? undefined : this.#reader.next();
       if (reply === undefined) return run.clear();
       this.#take(reply);
@@ -158,12 +151,12 @@ export class Session {
 
   /** Is there any {@linkcode output}? */
   get hasOutput(): boolean {
-    return this.#out.length > 0;
+    return !this.#outbox.isEmpty;
   }
 
   /** The bytes to send since the last call; undefined when there are none. */
   output(): Uint8Array | undefined {
-    return this.#out.take();
+    return this.#outbox.take();
   }
 
   /** When {@linkcode tick} has to be called; `Infinity`: not before something else happens. */
@@ -186,7 +179,7 @@ export class Session {
         throw new TimeoutError("PONG", this.#keepAlive.timeoutMs);
     }
     if (this.#patience.isOver(now, this.#timeoutMs())) {
-      throw new TimeoutError(this.#sent.at(0)?.verb ?? this.#handshake.awaiting, this.#timeoutMs());
+      throw new TimeoutError(this.#outbox.first?.verb ?? this.#handshake.awaiting, this.#timeoutMs());
     }
   }
 
@@ -206,8 +199,9 @@ export class Session {
 
   /** What is wanted of this name has changed; one that was denied is asked for again. Sends nothing before the handshake is done. */
   sync(kind: Kind, name: string, now: number): void {
-    this.#subscriptions?.input(kind, name, "retried");
-    this.#reconcile(kind, name, now);
+    if (this.#subscriptions === undefined) return;
+    if (this.#outbox.first === undefined) this.#patience.renew(now);
+    this.#advance(kind, name, "retried");
   }
 
   /** Sends a command of the user; the `reply` event with the same ticket answers it. */
@@ -226,13 +220,10 @@ export class Session {
 
   #take(reply: Reply): void {
     if (this.#state === "leaving") return;
-    if (reply.type === "push" || (reply.type === "array" && this.#arraysArePushes())) this.#push(reply.value);
+    const arraysArePushes = this.#protocol === 2 && this.#state !== "handshake" && this.#subscriptions !== undefined;
+    if (reply.type === "push" || (reply.type === "array" && arraysArePushes)) this.#push(reply.value);
     else if (this.#state === "handshake") this.#shake(this.#handshake.reply(reply));
     else this.#reply(reply);
-  }
-
-  #arraysArePushes(): boolean {
-    return this.#protocol === 2 && this.#state !== "handshake" && this.#subscriptions !== undefined;
   }
 
   #push(items: readonly Reply[]): void {
@@ -247,10 +238,8 @@ export class Session {
         this.#reply({ type: "simple-string", value: "PONG" });
         break;
       case "subscribed":
-        this.#subscribed(event);
-        break;
       case "unsubscribed":
-        this.#unsubscribed(event);
+        this.#acknowledged(event);
         break;
       case "moving":
         this.#events.push(event);
@@ -260,106 +249,120 @@ export class Session {
     }
   }
 
-  #subscribed({ kind, name }: Acknowledgement): void {
-    if (name === undefined || !this.#settle("subscribe", kind, name)) {
-      throw new ProtocolError(`The server confirmed a ${kind} that was not asked for`);
+  #acknowledged({ type, kind, name }: Acknowledgement): void {
+    // There was nothing to unsubscribe from.
+    if (type === "unsubscribed" && name === undefined) return;
+    if (type === "unsubscribed" && KINDS[kind].revocable) return this.#revoked(kind, name!);
+    const action = type === "subscribed" ? "subscribe" : "unsubscribe";
+    if (name === undefined || !this.#outbox.settle(action, kind, name)) {
+      const did = type === "subscribed" ? `confirmed a ${kind} that was not asked for` : `ended a ${kind} by itself`;
+      throw new ProtocolError(`The server ${did}`);
     }
-    this.#subscriptions!.input(kind, name, "confirmed");
-    this.#events.push({ type: "subscribed", kind, name });
-    this.#settled(kind, name);
+    this.#answer(action, kind, name);
   }
 
-  #unsubscribed({ kind, name }: Acknowledgement): void {
-    if (name === undefined) return;
-    if (KINDS[kind].revocable) {
-      // Whether ours or the server's own doing: while ours is on its way, the PONG behind it settles both.
-      const state = this.#subscriptions?.state(kind, name);
-      this.#subscriptions?.input(kind, name, "revoked");
-      if (state !== "subscribed") return;
-      this.#events.push({ type: "revoked", kind, name });
-      this.#settled(kind, name);
-      return;
-    }
-    if (!this.#settle("unsubscribe", kind, name)) {
-      throw new ProtocolError(`The server ended a ${kind} by itself`);
-    }
-    this.#removed(kind, name);
+  /** Whether ours or the server's own doing: while ours is on its way, the PONG behind it settles both. */
+  #revoked(kind: Kind, name: string): void {
+    const state = this.#subscriptions?.state(kind, name);
+    this.#advance(kind, name, "revoked");
+    if (state !== "subscribed") return;
+    this.#events.push({ type: "revoked", kind, name });
+    this.#settled();
   }
 
-  #removed(kind: Kind, name: string): void {
-    this.#subscriptions!.input(kind, name, "removed");
-    this.#events.push({ type: "unsubscribed", kind, name });
-    this.#settled(kind, name);
+  /** Takes the acknowledgement that is due next, where it is what comes next. */
+  #takeAcknowledgement(): boolean {
+    const due = this.#outbox.first;
+    if (due?.type !== "subscribe" && due?.type !== "unsubscribe") return false;
+    const { type, kind, places, next } = due;
+    const place = places[next]!;
+    const label = type === "subscribe" ? KINDS[kind].subscribed : KINDS[kind].unsubscribed;
+    if (this.#state === "leaving" || !this.#acks!.take(label, place.name)) return false;
+    this.#outbox.settle(type, kind, place.name);
+    this.#answer(type, kind, place.name, place);
+    return true;
+  }
+
+  /** The server has done what was asked for. */
+  #answer(action: "subscribe" | "unsubscribe", kind: Kind, name: string, place?: Place): void {
+    const isSubscribed = action === "subscribe";
+    const isAtRest = this.#advance(kind, name, isSubscribed ? "confirmed" : "removed", place);
+    this.#events.push({ type: isSubscribed ? "subscribed" : "unsubscribed", kind, name, isAtRest });
+    this.#settled();
   }
 
   /** The oldest command is answered by anything but an acknowledgement. */
   #reply(reply: Reply): void {
     const text = reply.type === "simple-error" || reply.type === "bulk-error" ? reply.value : undefined;
-    const sent = this.#sent.at(0);
-    if (sent === undefined) {
+    const due = this.#outbox.first;
+    if (due === undefined) {
       if (text !== undefined) throw new ReplyError(text, "The connection");
       throw new ProtocolError(`The server answered a command that was not sent: ${reply.type}`);
     }
-    if (sent.type === "unsubscribe-and-ping" && text !== undefined && !PING_REFUSED.test(text)) {
+    if (due.type === "unsubscribe-and-ping" && text !== undefined && !PING_REFUSED.test(text)) {
       // A slot that has moved away refuses SUNSUBSCRIBE; the answer to the PING behind it is still due.
       if (SLOT_MOVED.test(text)) return;
-      throw new ReplyError(text, sent.verb, { channel: sent.name });
+      throw new ReplyError(text, due.verb, { channel: due.name });
     }
-    if (sent.type === "subscribe" || sent.type === "unsubscribe") {
-      if (text === undefined) throw new ProtocolError(`The server answered ${sent.verb} with: ${reply.type}`);
-      const error = new ReplyError(text, sent.verb, { channel: sent.name });
-      // Not to be rid of a subscription is worse than a new connection.
-      if (sent.type === "unsubscribe" || isTransient(text)) throw error;
-      this.#answered();
-      this.#subscriptions!.input(sent.kind, sent.name, "rejected");
-      this.#events.push({ type: "denied", kind: sent.kind, name: sent.name, error });
-      this.#settled(sent.kind, sent.name);
+    if (due.type === "subscribe" || due.type === "unsubscribe") {
+      if (text === undefined) throw new ProtocolError(`The server answered ${due.verb} with: ${reply.type}`);
+      return this.#refused(due, text);
+    }
+    this.#outbox.shift();
+    this.#patience.renew(this.#lastHeard);
+    if (due.type === "unsubscribe-and-ping") this.#answer("unsubscribe", due.kind, due.name);
+    if (due.type === "quit" && text !== undefined) throw new ReplyError(text, due.verb);
+    if (due.type === "command") this.#events.push({ type: "reply", ticket: due.ticket, reply });
+  }
+
+  /** The server refused the oldest command, in these words. */
+  #refused({ type, verb, kind, places, next }: SubscriptionCommand, text: string): void {
+    const { name } = places[next]!;
+    const error = new ReplyError(text, verb, { channel: name });
+    // Not to be rid of a subscription is worse than a new connection.
+    if (type === "unsubscribe" || isTransient(text)) throw error;
+    this.#outbox.shift();
+    this.#patience.renew(this.#lastHeard);
+    if (next < places.length - 1) {
+      // Which of them it is that is refused, it tells for each by itself.
+      if (this.#state === "live") { for (const place of places.slice(next)) this.#outbox.askAlone(type, kind, place); }
       return;
     }
-    this.#answered();
-    if (sent.type === "unsubscribe-and-ping") this.#removed(sent.kind, sent.name);
-    if (sent.type === "quit" && text !== undefined) throw new ReplyError(text, sent.verb);
-    if (sent.type === "command") this.#events.push({ type: "reply", ticket: sent.ticket, reply });
+    this.#advance(kind, name, "rejected");
+    this.#events.push({ type: "denied", kind, name, error });
+    this.#settled();
   }
 
-  /** An acknowledgement came: takes the command that it answers out of those that are due; false where there is none. */
-  #settle(type: Sent["type"], kind: Kind, name: string): boolean {
-    for (let i = 0; i < this.#sent.size; i++) {
-      const sent = this.#sent.at(i)!;
-      if (sent.type !== type || !("kind" in sent) || sent.kind !== kind || sent.name !== name) continue;
-      if (i === 0) this.#answered();
-      else this.#sent.removeAt(i);
-      return true;
-    }
-    return false;
-  }
-
-  #answered(): void {
-    this.#sent.shift();
+  /** A name came to rest: it may have been the last one. */
+  #settled(): void {
     this.#patience.renew(this.#lastHeard);
-  }
-
-  /** A name came to rest: there may be more to do for it, and it may have been the last one. */
-  #settled(kind: Kind, name: string): void {
-    this.#patience.renew(this.#lastHeard);
-    this.#reconcile(kind, name, this.#lastHeard);
     const opened = this.#opening > 0 && --this.#opening === 0;
     if (opened || this.#subscriptions!.unsettled === 0) this.#events.push({ type: "synced" });
   }
 
-  #reconcile(kind: Kind, name: string, now: number): void {
-    const action = this.#state === "live" ? this.#subscriptions?.reconcile(kind, name) : undefined;
-    if (action === undefined || action === "none") return;
-    const verb = KINDS[kind][action];
-    const command = [verb, nameArgument(name)];
-    if (action === "unsubscribe" && KINDS[kind].revocable) {
-      this.#out.add(command);
-      this.#send(PING, { type: "unsubscribe-and-ping", verb, kind, name }, now);
-    } else this.#send(command, { type: action, verb, kind, name }, now);
+  /** Takes what happened to a name, and sends what has to be sent for it; true where that is nothing. */
+  #advance(kind: Kind, name: string, input: SubscriptionInput, place?: Place): boolean {
+    const subscriptions = this.#subscriptions!;
+    if (this.#state !== "live") {
+      subscriptions.input(kind, name, input);
+      return false;
+    }
+    const action = subscriptions.advance(kind, place ?? name, input);
+    this.#act(action, kind, name);
+    return action === "none";
+  }
+
+  #act(action: SubscriptionAction, kind: Kind, name: string): void {
+    if (action === "none") return;
+    const { unsubscribe, revocable } = KINDS[kind];
+    if (action === "unsubscribe" && revocable) {
+      this.#outbox.send([unsubscribe, nameArgument(name)]);
+      this.#outbox.send(PING, { type: "unsubscribe-and-ping", verb: unsubscribe, kind, name });
+    } else this.#outbox.ask(action, kind, this.#subscriptions!.place(kind, name)!);
   }
 
   #shake(progress: HandshakeProgress): void {
-    if (progress.type === "send") { for (const args of progress.commands) this.#out.add(args); }
+    if (progress.type === "send") { for (const args of progress.commands) this.#outbox.send(args); }
     if (progress.type === "done") this.#open(progress.protocol);
   }
 
@@ -372,27 +375,25 @@ export class Session {
     if (this.#patience.paused) this.#keepAlive.pause();
     this.#patience.renew(now);
     this.#events.push({ type: "connected", protocol });
-    const { desired } = this.#options;
-    if (desired === undefined) return;
-    const subscriptions = this.#subscriptions!;
+    const subscriptions = this.#subscriptions;
+    if (subscriptions === undefined) return;
+    this.#acks = new Acks(this.#reader, protocol);
     this.#scanner = new Scanner({ limits: this.#reader.limits, protocol, subscriptions: () => subscriptions.size });
     for (const kind of KIND_NAMES) {
-      for (const name of desired.names(kind)) this.#reconcile(kind, name, now);
+      for (const name of this.#options.desired!.names(kind)) this.#act(subscriptions.reconcile(kind, name), kind, name);
     }
     this.#opening = subscriptions.unsettled;
     if (this.#opening === 0) this.#events.push({ type: "synced" });
   }
 
-  #send(command: readonly Argument[] | Uint8Array, sent: Sent, now: number): void {
-    if (this.#sent.size === 0) this.#patience.renew(now);
-    this.#sent.push(sent);
-    if (command instanceof Uint8Array) this.#out.append(command);
-    else this.#out.add(command);
+  #send(command: readonly Argument[] | Uint8Array, due: DueCommand, now: number): void {
+    if (this.#outbox.first === undefined) this.#patience.renew(now);
+    this.#outbox.send(command, due);
   }
 
   /** How long the answer that is due may take; `Infinity`: none is. */
   #timeoutMs(): number {
     if (this.#state === "handshake") return this.#options.handshakeTimeoutMs;
-    return this.#sent.size > 0 ? this.#options.commandTimeoutMs : Infinity;
+    return this.#outbox.first !== undefined ? this.#options.commandTimeoutMs : Infinity;
   }
 }

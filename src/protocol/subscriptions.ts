@@ -45,7 +45,9 @@ export class Desired {
 
   /** Adds a name; false where it was there. */
   add(kind: Kind, name: string): boolean {
-    return !this.#names[kind].has(name) && this.#names[kind].add(name).has(name);
+    const names = this.#names[kind];
+    const { size } = names;
+    return names.add(name).size > size;
   }
 
   /** Removes a name; false where it was not there. */
@@ -69,10 +71,21 @@ export class Desired {
   }
 }
 
+/** A name that is not absent on one connection, and where it stands. */
+export interface Place {
+  readonly name: string;
+  readonly state: SubscriptionState;
+}
+
+interface OpenPlace extends Place {
+  state: SubscriptionState;
+}
+
 /** What one connection has confirmed. */
 export class Subscriptions {
   #desired: Desired;
-  #states: Readonly<Record<Kind, Map<string, SubscriptionState>>> = {
+  /** With 100,000 names a look-up costs 150 to 300 ns: so whoever waits for answers keeps the places, which lie in order. */
+  #places: Readonly<Record<Kind, Map<string, OpenPlace>>> = {
     channel: new Map(),
     pattern: new Map(),
     shard: new Map(),
@@ -92,58 +105,88 @@ export class Subscriptions {
 
   /** How many names are not absent, of all kinds. */
   get size(): number {
-    return this.#states.channel.size + this.#states.pattern.size + this.#states.shard.size;
+    return this.#places.channel.size + this.#places.pattern.size + this.#places.shard.size;
   }
 
   /** Where a name stands. */
   state(kind: Kind, name: string): SubscriptionState {
-    return this.#states[kind].get(name) ?? "absent";
+    return this.#places[kind].get(name)?.state ?? "absent";
+  }
+
+  /** The place of a name; undefined where it is absent. */
+  place(kind: Kind, name: string): Place | undefined {
+    return this.#places[kind].get(name);
   }
 
   /** The names of a kind that are not absent. */
-  states(kind: Kind): ReadonlyMap<string, SubscriptionState> {
-    return this.#states[kind];
+  places(kind: Kind): Iterable<Place> {
+    return this.#places[kind].values();
   }
 
   /**
-   * Takes what happened to a name.
+   * Takes what happened to a name, and sends nothing for it.
    *
    * @throws {ProtocolError} when it cannot happen in the state of that name
    */
   input(kind: Kind, name: string, input: SubscriptionInput): void {
-    const state = this.state(kind, name);
-    const next = TRANSITIONS[state][input];
-    if (next === undefined || (input === "revoked" && !KINDS[kind].revocable)) {
-      throw new ProtocolError(
-        `The server's word does not fit ${kind} ${JSON.stringify(name)}: ${input} while ${state}`,
-      );
-    }
-    this.#set(kind, name, state, next);
+    const place = this.#look(kind, name);
+    this.#set(kind, place, after(kind, place, input));
   }
 
   /** What has to be sent for this name, which counts as sent from now on. */
   reconcile(kind: Kind, name: string): SubscriptionAction {
-    const state = this.state(kind, name);
-    const wanted = this.#desired.has(kind, name);
+    const place = this.#look(kind, name);
+    return this.#reconcile(kind, place, place.state);
+  }
+
+  /**
+   * {@linkcode input}, then {@linkcode reconcile}. A name that waits for its answer may be given by its place, which spares
+   * the look-ups.
+   *
+   * @throws {ProtocolError} as {@linkcode input}
+   */
+  advance(kind: Kind, which: string | Place, input: SubscriptionInput): SubscriptionAction {
+    const place = typeof which === "string" ? this.#look(kind, which) : which as OpenPlace;
+    return this.#reconcile(kind, place, after(kind, place, input));
+  }
+
+  #look(kind: Kind, name: string): OpenPlace {
+    return this.#places[kind].get(name) ?? { name, state: "absent" };
+  }
+
+  #reconcile(kind: Kind, place: OpenPlace, state: SubscriptionState): SubscriptionAction {
+    const wanted = this.#desired.has(kind, place.name);
     if (wanted && state === "absent") {
-      this.#set(kind, name, state, "subscribing");
+      this.#set(kind, place, "subscribing");
       return "subscribe";
     }
     if (!wanted && state === "subscribed") {
-      this.#set(kind, name, state, "unsubscribing");
+      this.#set(kind, place, "unsubscribing");
       return "unsubscribe";
     }
-    if (!wanted && state === "denied") this.#set(kind, name, state, "absent");
+    this.#set(kind, place, !wanted && state === "denied" ? "absent" : state);
     return "none";
   }
 
-  #set(kind: Kind, name: string, from: SubscriptionState, to: SubscriptionState): void {
+  #set(kind: Kind, place: OpenPlace, to: SubscriptionState): void {
+    const from = place.state;
+    if (from === to) return;
     this.#unsettled += Number(isUnsettled(to)) - Number(isUnsettled(from));
-    if (to === "absent") this.#states[kind].delete(name);
-    else this.#states[kind].set(name, to);
+    place.state = to;
+    if (to === "absent") this.#places[kind].delete(place.name);
+    else if (from === "absent") this.#places[kind].set(place.name, place);
   }
 }
 
 function isUnsettled(state: SubscriptionState): boolean {
   return state === "subscribing" || state === "unsubscribing";
+}
+
+/** The state after what happened. */
+function after(kind: Kind, { name, state }: Place, input: SubscriptionInput): SubscriptionState {
+  const next = TRANSITIONS[state][input];
+  if (next === undefined || (input === "revoked" && !KINDS[kind].revocable)) {
+    throw new ProtocolError(`The server's word does not fit ${kind} ${JSON.stringify(name)}: ${input} while ${state}`);
+  }
+  return next;
 }

@@ -33,7 +33,8 @@ interface Call {
 
 /** Everything that waits on one supervisor. */
 export class Calls {
-  #waiting: Readonly<Record<Kind, Map<string, Set<Call>>>> = {
+  /** Nearly always one call waits for a name, so that it costs no collection of its own. */
+  #waiting: Readonly<Record<Kind, Map<string, Call | Set<Call>>>> = {
     channel: new Map(),
     pattern: new Map(),
     shard: new Map(),
@@ -74,14 +75,15 @@ export class Calls {
     return this.#waiting[kind].has(name);
   }
 
-  /** Looks again at the calls that wait for this name. */
-  look(kind: Kind, name: string): void {
-    const calls = this.#waiting[kind].get(name);
+  /** Looks again at the calls that wait for this name; where it stands is known to some. */
+  look(kind: Kind, name: string, known?: Standing): void {
+    const waiting = this.#waiting[kind];
+    const calls = waiting.size === 0 ? undefined : waiting.get(name);
     if (calls === undefined) return;
-    const standing = this.#standing(kind, name);
+    const standing = known ?? this.#standing(kind, name);
     if (standing === "unsettled") return;
-    this.#waiting[kind].delete(name);
-    for (const call of calls) {
+    waiting.delete(name);
+    for (const call of listOf(calls)) {
       if (standing instanceof ReplyError) call.refusal ??= standing;
       if (--call.pending === 0) call.settle(call.refusal);
     }
@@ -96,7 +98,7 @@ export class Calls {
   end(error: RedisError): void {
     for (const kind of KIND_NAMES) {
       for (const calls of [...this.#waiting[kind].values()]) {
-        for (const call of calls) call.settle(call.wants === "present" ? error : undefined);
+        for (const call of listOf(calls)) call.settle(call.wants === "present" ? error : undefined);
       }
     }
   }
@@ -106,16 +108,22 @@ export class Calls {
     if (standing instanceof ReplyError) call.refusal ??= standing;
     if (standing !== "unsettled") return;
     const calls = this.#waiting[kind].get(name);
-    if (calls?.has(call)) return;
-    if (calls === undefined) this.#waiting[kind].set(name, new Set([call]));
-    else calls.add(call);
+    if (calls === undefined) this.#waiting[kind].set(name, call);
+    else if (calls === call || (calls instanceof Set && calls.has(call))) return;
+    else if (calls instanceof Set) calls.add(call);
+    else this.#waiting[kind].set(name, new Set([calls, call]));
     call.pending++;
   }
 
   #forget(call: Call, names: readonly KindedName[]): void {
     for (const { kind, name } of names) {
       const calls = this.#waiting[kind].get(name);
-      if (calls?.delete(call) && calls.size === 0) this.#waiting[kind].delete(name);
+      if (calls instanceof Set) calls.delete(call);
+      if (calls === call || (calls instanceof Set && calls.size === 0)) this.#waiting[kind].delete(name);
     }
   }
+}
+
+function listOf(calls: Call | Set<Call>): Iterable<Call> {
+  return calls instanceof Set ? calls : [calls];
 }

@@ -45,7 +45,7 @@ export interface SupervisorListener {
    * The connection is lost, or left, that was heard last at `since`, on the clock; `confirmed` is what it had. True when
    * that concerns anybody.
    */
-  lost(since: number, confirmed: Pick<Subscriptions, "states">, reason: LossReason): boolean;
+  lost(since: number, confirmed: Pick<Subscriptions, "places">, reason: LossReason): boolean;
   /**
    * Every wanted name is acknowledged again, but for those that are denied, after {@linkcode lost}; or `regained`, which
    * was denied until now.

@@ -5,11 +5,12 @@
  */
 
 import type { ReplyError } from "../errors.ts";
+import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
 import type { SessionEvent } from "../protocol/session.ts";
-import { Desired, type Subscriptions, type SubscriptionState } from "../protocol/subscriptions.ts";
+import { Desired, type Place, type Subscriptions } from "../protocol/subscriptions.ts";
 import type { KindedName, Standing } from "./calls.ts";
 
 /** Where one subscription stands. */
@@ -29,9 +30,9 @@ export type Denials = readonly Extract<SessionEvent, { type: "denied" }>[];
 
 /** What {@linkcode Roster.taken} gives. */
 export interface Taken {
-  readonly events: readonly Extract<SessionEvent, { type: "subscribed" | "unsubscribed" | "denied" }>[];
+  readonly events: readonly Extract<ClientEventBody, { type: "subscribed" | "unsubscribed" | "denied" }>[];
   /** Names that the old connection had and that the new one is refused, as if it were what the old one had. */
-  readonly refused: Pick<Subscriptions, "states">;
+  readonly refused: Pick<Subscriptions, "places">;
 }
 
 /** What is wanted outlives connections; what was refused is asked for again on the next. */
@@ -106,11 +107,7 @@ export class Roster {
   taken(had: Subscriptions, denials: Denials): Taken {
     const has = this.#confirmed()!;
     const events: Taken["events"][number][] = [];
-    const refused: Record<Kind, Map<string, SubscriptionState>> = {
-      channel: new Map(),
-      pattern: new Map(),
-      shard: new Map(),
-    };
+    const refused: Record<Kind, Place[]> = { channel: [], pattern: [], shard: [] };
     for (const { kind, name } of this.names()) {
       if (!this.has(kind, name)) continue;
       this.#denials[kind].delete(name);
@@ -121,15 +118,15 @@ export class Roster {
       if (!this.#denials[kind].has(name)) events.push({ type, kind, name, error });
       this.#denials[kind].set(name, error);
       const state = had.state(kind, name);
-      if (state === "subscribed") refused[kind].set(name, state);
+      if (state === "subscribed") refused[kind].push({ name, state });
     }
     for (const kind of KIND_NAMES) {
-      for (const name of had.states(kind).keys()) {
+      for (const { name } of had.places(kind)) {
         const isGone = !this.desired.has(kind, name) && has.state(kind, name) === "absent";
         if (isGone && !isPrivate(name)) events.push({ type: "unsubscribed", kind, name });
       }
     }
-    return { events, refused: { states: (kind) => refused[kind] } };
+    return { events, refused: { places: (kind) => refused[kind] } };
   }
 
   /** Where every name stands that is wanted, or still there. */
@@ -141,9 +138,9 @@ export class Roster {
         if (error !== undefined) return { kind, name, state: "denied", error };
         return { kind, name, state: this.has(kind, name) ? "subscribed" : "pending" };
       });
-      const leaving = [...confirmed?.states(kind).keys() ?? []]
-        .filter((name) => !this.desired.has(kind, name) && !isPrivate(name));
-      return [...wanted, ...leaving.map((name): Subscription => ({ kind, name, state: "unsubscribing" }))];
+      const leaving = [...confirmed?.places(kind) ?? []]
+        .filter(({ name }) => !this.desired.has(kind, name) && !isPrivate(name));
+      return [...wanted, ...leaving.map(({ name }): Subscription => ({ kind, name, state: "unsubscribing" }))];
     });
   }
 

@@ -25,7 +25,7 @@ import type { LossReason, SupervisorListener, SupervisorOptions } from "./option
 import { type Denials, Roster, type Subscription } from "./roster.ts";
 
 /** What is gone, as far as that matters. */
-type Lost = { readonly lastHeard: number; readonly subscriptions: Pick<Subscriptions, "states"> | undefined };
+type Lost = { readonly lastHeard: number; readonly subscriptions: Pick<Subscriptions, "places"> | undefined };
 
 /** Keeps one subscriber alive. */
 export class Supervisor {
@@ -289,11 +289,11 @@ export class Supervisor {
     this.#lostBy.clear();
   }
 
-  #answered(event: Extract<SessionEvent, { type: "subscribed" | "unsubscribed" }>): void {
-    const regained = this.#roster.answered(event.kind, event.name);
-    this.#emit(event);
-    this.#calls.look(event.kind, event.name);
-    if (regained) this.#recover("denied", event);
+  #answered({ type, kind, name, isAtRest }: Extract<SessionEvent, { type: "subscribed" | "unsubscribed" }>): void {
+    const regained = this.#roster.answered(kind, name);
+    this.#emit({ type, kind, name });
+    this.#calls.look(kind, name, isAtRest ? "settled" : undefined);
+    if (regained) this.#recover("denied", { kind, name });
   }
 
   /** The names that are refused are asked for again, in a while. */

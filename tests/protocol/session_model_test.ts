@@ -160,8 +160,8 @@ for (const protocol of [3, 2] as const) {
           const wanted = [...joint.desired.names(kind)].sort();
           assertEquals([...joint.peer.names[kind]].sort(), wanted);
           assertEquals(
-            [...joint.session.subscriptions!.states(kind)].sort(),
-            wanted.map((name) => [name, "subscribed"]),
+            [...joint.session.subscriptions!.places(kind)].map(({ name, state }) => `${name} ${state}`).sort(),
+            wanted.map((name) => `${name} subscribed`),
           );
         }
         assertEquals([joint.session.subscriptions!.unsettled, joint.session.deadline()], [0, Infinity]);

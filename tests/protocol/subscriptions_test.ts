@@ -74,7 +74,8 @@ for (const kind of KINDS) {
           subscriptions.input(kind, "a", input);
           assertEquals(subscriptions.state(kind, "a"), next);
           assertEquals(subscriptions.unsettled, next === "subscribing" || next === "unsubscribing" ? 1 : 0);
-          assertEquals([...subscriptions.states(kind)], next === "absent" ? [] : [["a", next]]);
+          const places = [...subscriptions.places(kind)].map(({ name, state }) => [name, state]);
+          assertEquals(places, next === "absent" ? [] : [["a", next]]);
         });
       }
     }

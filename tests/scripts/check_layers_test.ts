@@ -30,7 +30,7 @@ const IMPORTS: [from: string, to: string, sentence: string | undefined][] = [
   ["src/protocol/push.ts", "type src/message.ts", undefined],
   ["src/protocol/push.ts", "src/message.ts", "Layer protocol may import only types from: src/message.ts"],
   ["src/protocol/push.ts", "src/transport/transport.ts", "Layer protocol may not import: src/transport/transport.ts"],
-  ["src/broker/broker.ts", "src/protocol/slot.ts", undefined],
+  ["src/broker/broker.ts", "src/protocol/kind.ts", undefined],
   ["src/broker/broker.ts", "src/protocol/session.ts", "Layer broker may not import: src/protocol/session.ts"],
   ["src/transport/memory.ts", "src/resp/reader.ts", "Layer transport may not import: src/resp/reader.ts"],
   ["src/connection/link.ts", "src/transport/transport.ts", undefined],

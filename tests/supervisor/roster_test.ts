@@ -112,6 +112,6 @@ test("of another connection that is the live one, it tells what is different, an
     "denied refused",
     "unsubscribed leaving",
   ]);
-  assertEquals([...refused.states("channel")], [["refused", "subscribed"]]);
+  assertEquals([...refused.places("channel")], [{ name: "refused", state: "subscribed" }]);
   assertEquals(roster.denials().map(({ name }) => name), ["never", "refused"]);
 });

@@ -79,7 +79,7 @@ export class Bench {
         this.told.push(eventLine(event));
       },
       lost: (since, confirmed) => {
-        const had = [...confirmed.states("channel")].filter(([, state]) => state === "subscribed").length;
+        const had = [...confirmed.places("channel")].filter(({ state }) => state === "subscribed").length;
         this.told.push(`lost ${had} since ${since - this.#start}`);
         return had > 0;
       },

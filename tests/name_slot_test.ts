@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { slotOf, SLOTS } from "../../src/protocol/slot.ts";
-import { test } from "../support/test.ts";
+import { slotOf, SLOTS } from "../src/name.ts";
+import { test } from "./support/test.ts";
 
 const encoder = new TextEncoder();
 const slot = (name: string) => slotOf(encoder.encode(name));

@@ -1,0 +1,104 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { encodeName } from "../../src/name.ts";
+import { PushReader } from "../../src/protocol/push.ts";
+import { Reader, type ReaderLimits } from "../../src/resp/reader.ts";
+import { concat } from "../../src/resp/writer.ts";
+import { Acks } from "../../src/run/acks.ts";
+import { test } from "../support/test.ts";
+
+const encoder = new TextEncoder();
+
+function frame(name: string | Uint8Array, { type = ">", label = "subscribe", count = "1" } = {}): Uint8Array {
+  const bytes = typeof name === "string" ? encodeName(name) : name;
+  const head = `${type}3\r\n$${label.length}\r\n${label}\r\n$${bytes.length}\r\n`;
+  return concat([encoder.encode(head), bytes, encoder.encode(`\r\n:${count}\r\n`)]);
+}
+
+/** Is the acknowledgement of `news` found in these bytes? Where it is, nothing else is taken with it. */
+function find(wire: Uint8Array, protocol: 2 | 3 = 3, limits?: Partial<ReaderLimits>, name = "news"): boolean {
+  const reader = new Reader(limits);
+  reader.feed(concat([wire, encoder.encode("+")]));
+  const before = reader.offset;
+  const found = new Acks(reader, protocol).take("subscribe", name);
+  assertEquals(reader.offset - before, found ? wire.length : 0);
+  return found;
+}
+
+const FOUND: readonly (readonly [what: string, wire: Uint8Array, protocol: 2 | 3, found: boolean])[] = [
+  ["a push in RESP3", frame("news"), 3, true],
+  ["an array in RESP2", frame("news", { type: "*" }), 2, true],
+  ["an array in RESP3", frame("news", { type: "*" }), 3, false],
+  ["a push in RESP2", frame("news"), 2, false],
+  ["a long count", frame("news", { count: "123456789" }), 3, true],
+  ["a count that may be no number", frame("news", { count: "1234567890123456789012" }), 3, false],
+  ["a count of nothing", frame("news", { count: "" }), 3, false],
+  ["a count that is negative", frame("news", { count: "-1" }), 3, false],
+  ["a count with a zero in front", frame("news", { count: "01" }), 3, false],
+  ["the count 0", frame("news", { count: "0" }), 3, true],
+  ["another name", frame("newt"), 3, false],
+  ["a longer name", frame("newsy"), 3, false],
+  ["another label", frame("news", { label: "psubscrib" }), 3, false],
+  ["a longer label", frame("news", { label: "psubscribe" }), 3, false],
+];
+
+for (const [what, wire, protocol, found] of FOUND) {
+  test(`${found ? "found" : "left to the reader"}: ${what}`, () => assertEquals(find(wire, protocol), found));
+}
+
+test("an acknowledgement that is cut off anywhere is left to the reader", () => {
+  const wire = frame("news");
+  for (let length = 0; length < wire.length; length++) {
+    const reader = new Reader();
+    reader.feed(wire.slice(0, length));
+    assertEquals(new Acks(reader, 3).take("subscribe", "news"), false);
+  }
+});
+
+test("a name beyond ASCII is left to the reader, also where its characters look like the bytes", () => {
+  assertEquals(find(frame("é"), 3, undefined, "é"), false);
+  assertEquals(find(frame(Uint8Array.of(0xe9)), 3, undefined, "é"), false);
+});
+
+test("nothing is found where the limits are tighter than what it takes, or the name is longer than they allow", () => {
+  for (const limits of [{ elements: 2 }, { depth: 0 }, { lineBytes: 8 }, { bulkBytes: 8 }]) {
+    assertEquals(find(frame("news"), 3, limits), false);
+  }
+  const name = "n".repeat(40);
+  assertEquals([find(frame(name), 3, { bulkBytes: 39 }, name), find(frame(name), 3, { bulkBytes: 40 }, name)], [
+    false,
+    true,
+  ]);
+});
+
+test("in the middle of a reply nothing is found", () => {
+  const reader = new Reader();
+  reader.feed(encoder.encode("*2\r\n"));
+  assertEquals(reader.next(), undefined);
+  reader.feed(frame("news"));
+  assertEquals(new Acks(reader, 3).take("subscribe", "news"), false);
+});
+
+test("whatever is found, the reader finds as well, whatever the damage", () => {
+  const names = fc.string({ unit: "binary", maxLength: 12 }).filter((name) => name.isWellFormed());
+  const damage = fc.option(fc.tuple(fc.nat(60), fc.nat(255)), { nil: undefined });
+  fc.assert(
+    fc.property(names, names, damage, (name, expected, damaged) => {
+      const wire = frame(name);
+      if (damaged !== undefined) wire[damaged[0] % wire.length] = damaged[1];
+      const [quick, slow] = [new Reader(), new Reader()];
+      quick.feed(wire.slice());
+      slow.feed(wire.slice());
+      for (const wanted of [expected, name]) {
+        if (!new Acks(quick, 3).take("subscribe", wanted)) continue;
+        const reply = slow.next();
+        assertEquals(reply?.type, "push");
+        if (reply?.type !== "push") return;
+        assertEquals(new PushReader().read(reply.value), { type: "subscribed", kind: "channel", name: wanted });
+        assertEquals(quick.offset, slow.offset);
+        return;
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import type { ClientOptions, Credentials, Dial, Kind, Message } from "@earshot/redis";
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async";
+import { FaultyProxy } from "../support/faulty_proxy.ts";
 import { commonGround, fresh, type Ground, RESP2, RESP3 } from "../support/ground.ts";
 import { SteadyPublisher } from "../support/steady_publisher.ts";
 import { until } from "../support/until.ts";
@@ -60,6 +61,43 @@ function assertOrder(numbers: readonly number[]): void {
   assertEquals(wrong, -1, `${numbers[wrong]} after ${numbers[wrong - 1]}`);
 }
 
+/** How long what the server says takes on the long way, in milliseconds: so far apart the two ends of a move may be. */
+const LONG_WAY_MS = 20;
+
+/** A long way to the server. */
+async function longWay(ground: Ground): Promise<FaultyProxy> {
+  const proxy = await FaultyProxy.open(ground.server.port);
+  proxy.shape("down", { delayMs: LONG_WAY_MS });
+  return proxy;
+}
+
+/** Goes from port to port, one dial after the other. The first connection hears, behind its acknowledgement, of a move. */
+function dialling(ports: readonly number[], announcement?: string): { dial: Dial; dialled: number } {
+  const state = { dialled: 0 };
+  const dial: Dial = async () => {
+    const port = ports[state.dialled++ % ports.length]!;
+    let due = state.dialled === 1 && announcement !== undefined;
+    const socket = connect(port, "127.0.0.1");
+    socket.setNoDelay(true);
+    await once(socket, "connect");
+    const chunks: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]();
+    return {
+      read: async () => {
+        const { value, done } = await chunks.next();
+        if (done) return undefined;
+        // Nothing is published yet, so it ends with a whole push.
+        if (!due || !value.includes("subscribe")) return value;
+        due = false;
+        return Buffer.concat([value, Buffer.from(announcement!)]);
+      },
+      write: (bytes) =>
+        new Promise((resolve, reject) => socket.write(bytes, (error) => error ? reject(error) : resolve())),
+      close: () => void socket.destroy(),
+    };
+  };
+  return Object.assign(state, { dial });
+}
+
 async function idOf(ground: Ground): Promise<string | undefined> {
   return (await ground.raw.clients(ground.clientName))[0]?.get("id");
 }
@@ -69,7 +107,9 @@ moving(
   async (ground) => {
     const { state, credentials } = rotating(ground, await user(ground));
     const [channel, stem, shard] = [fresh("channel"), fresh("pattern."), fresh("shard")];
-    const pubsub = ground.client({ credentials }).pubsub();
+    await using far = await longWay(ground);
+    const { port } = ground.server;
+    const pubsub = ground.client({ credentials, dial: dialling([port, far.port, port]).dial }).pubsub();
     const { came, gaps, reading } = listen(pubsub);
     await pubsub.subscribe(channel);
     await pubsub.psubscribe(`${stem}*`);
@@ -240,37 +280,16 @@ moving("Closing in the middle of a move leaves nothing on the server", async (gr
   assertEquals([ground.unhandled, ground.count("error")], [[], 0]);
 }, [RESP2]);
 
-/** Dials the server for the nth time; the first connection hears, behind its first acknowledgement, also of a move. */
-function announcing(port: number, announcement: string): { dial: Dial; dialled: number } {
-  const state = { dialled: 0 };
-  const dial: Dial = async () => {
-    let due = ++state.dialled === 1;
-    const socket = connect(port, "127.0.0.1");
-    socket.setNoDelay(true);
-    await once(socket, "connect");
-    const chunks: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]();
-    return {
-      read: async () => {
-        const { value, done } = await chunks.next();
-        if (done) return undefined;
-        // Nothing is published yet, so it ends with a whole push.
-        if (!due || !value.includes("subscribe")) return value;
-        due = false;
-        return Buffer.concat([value, Buffer.from(announcement)]);
-      },
-      write: (bytes) =>
-        new Promise((resolve, reject) => socket.write(bytes, (error) => error ? reject(error) : resolve())),
-      close: () => void socket.destroy(),
-    };
-  };
-  return Object.assign(state, { dial });
-}
-
 moving("Subscribers in RESP3 move at 5,000 messages a second: every number comes once and in order", async (ground) => {
   const channel = fresh("channel");
+  await using far = await longWay(ground);
+  const ways = [ground.server.port, far.port];
   const subscribers = await Promise.all(Array.from({ length: 4 }, async (_, i) => {
-    // After half of the time to the same endpoint.
-    const announced = announcing(ground.server.port, `>4\r\n$6\r\nMOVING\r\n:1\r\n:${i + 1}\r\n_\r\n`);
+    // After half of the time to the same endpoint, from the short way to the long one or back.
+    const announced = dialling(
+      i % 2 === 0 ? ways : ways.toReversed(),
+      `>4\r\n$6\r\nMOVING\r\n:1\r\n:${i + 1}\r\n_\r\n`,
+    );
     const pubsub = await ground.client({ dial: announced.dial }).subscribe(channel);
     return { announced, pubsub, ...listen(pubsub) };
   }));

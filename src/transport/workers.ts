@@ -106,8 +106,15 @@ function closeQuietly(socket: Socket | undefined): void {
   socket?.close().catch(() => {});
 }
 
-/** The longest read, in bytes. */
-const CHUNK = 64 * 1024;
+/**
+ * The longest read, in bytes, and that of whoever brings no room. A drain of 600 MB took `workerd` 2.5 s of processor time
+ * without memory of ours, as the platform then reads 4 KiB at a time; 0.43 s into 64 KiB and 0.3 s into 256 KiB, with the
+ * copy into the room.
+ */
+const LONGEST = 256 * 1024;
+const OWN_ROOM = 64 * 1024;
+/** Memory that is so many times as large as what is asked for is let go. */
+const TOO_LARGE = 8;
 
 class WorkersTransport implements Transport {
   readonly #socket: Socket;
@@ -131,8 +138,9 @@ class WorkersTransport implements Transport {
     if (this.#state === "reading") throw alreadyReading();
     if (this.#state === "closed") return undefined;
     this.#state = "reading";
-    const size = Math.min(room?.byteLength ?? CHUNK, CHUNK);
-    if (this.#memory.byteLength < size) this.#memory = new ArrayBuffer(size);
+    const size = Math.min(room?.byteLength ?? OWN_ROOM, LONGEST);
+    const has = this.#memory.byteLength;
+    if (has < size || has > size * TOO_LARGE) this.#memory = new ArrayBuffer(size);
     try {
       const { value } = await this.#reader.read(new Uint8Array(this.#memory, 0, size));
       if (this.#isClosed()) return undefined;

@@ -85,7 +85,8 @@ export async function startContainer(): Promise<Engine> {
           .withLogConsumer((log) => log.on("data", (chunk) => output = (output + String(chunk)).slice(-2_000)))
           .start();
       } catch (cause) {
-        throw new Error(`Cannot start ${IMAGE}: ${output.trim()}`, { cause });
+        // One that ends at once may be gone before its log is read.
+        throw new Error(`Cannot start ${IMAGE}: ${output.trim() || cause}`, { cause });
       }
     },
     stop,

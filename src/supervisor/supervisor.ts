@@ -324,6 +324,8 @@ export class Supervisor {
     this.#stage = "opening";
     this.#ready();
     this.#retryLater();
+    // What was asked for meanwhile may already be so there.
+    this.#calls.lookAtAll();
   }
 
   /** The first connection failed: the callers are told, and nothing is left behind. */

@@ -95,7 +95,7 @@ async function play(dice: Dice, protocol: 2 | 3): Promise<void> {
 
 for (const protocol of [2, 3] as const) {
   test(`whatever the timing of a move, every message comes once and in order: RESP${protocol}`, async () => {
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 120; round++) {
       const dice = new Dice(round * 2 + protocol);
       try {
         await play(dice, protocol);

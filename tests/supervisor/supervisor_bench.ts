@@ -9,7 +9,6 @@ import type { ClientEventBody } from "../../src/event.ts";
 import type { Kind } from "../../src/message.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { ModelNetwork, type NetworkOptions } from "../support/model_network.ts";
-import { takeAll } from "../support/run.ts";
 
 export interface BenchOptions extends NetworkOptions {
   readonly reconnect?: Partial<ReconnectOptions> | false;
@@ -73,7 +72,13 @@ export class Bench {
       closeTimeoutMs: 1_000,
       deniedRetryMs: options.deniedRetryMs ?? Infinity,
     }, {
-      messages: (run) => void this.messages.push(...takeAll(run).map(({ payload }) => decoder.decode(payload))),
+      messages: (run) => {
+        while (run.taken < run.count && run.state === "flowing") {
+          const i = run.taken++;
+          if (run.topic(i).channel === this.fence) this.#reached?.();
+          else this.messages.push(decoder.decode(run.view(i)));
+        }
+      },
       event: (event) => {
         if (event.type === "disconnected") this.causes.push(event.error);
         this.told.push(eventLine(event));
@@ -87,13 +92,19 @@ export class Bench {
         const how = regained === undefined ? "" : `: ${regained.name}, ${reasons.join()}`;
         this.told.push(`recovered since ${since - this.#start}${how}`);
       },
-      fence: () => {},
+      fence: (channel = "", reached) => {
+        this.fence = channel;
+        this.#reached = reached;
+      },
       abandoned: (cause) => void this.told.push(`abandoned: ${cause.name}`),
       failed: (cause) => void this.told.push(`failed: ${cause.name}`),
     });
   }
 
   readonly #start = 10_000;
+  /** The channel of the fence of a move; empty where there is none. */
+  fence = "";
+  #reached: (() => void) | undefined;
 
   want(...names: string[]): void {
     for (const name of names) this.supervisor.want("channel", name);

@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { settle } from "../support/manual_clock.ts";
+import type { ModelConnection } from "../support/model_network.ts";
+import { test } from "../support/test.ts";
+import { push } from "../support/wire.ts";
+import { Bench } from "./supervisor_bench.ts";
+
+const PUBLISHED = { type: "integer", value: 2n } as const;
+
+test("to unsubscribe while it moves is done when the new connection takes over, though that had let go of the name before", async () => {
+  const bench: Bench = new Bench({
+    peer: (count) => ({
+      answer: ([verb, name]) => {
+        if (verb === "PUBLISH") return [PUBLISHED];
+        // The new server confirms when the test says so.
+        return count === 2 && verb === "SUBSCRIBE" && name !== "n" ? [] : undefined;
+      },
+    }),
+  });
+  const confirm = async (server: ModelConnection, name: string) => {
+    server.send(push("subscribe", name, 1));
+    await settle();
+  };
+  bench.subscribe(["n"]);
+  await settle();
+  const [from] = bench.network.connections;
+  from!.send(push("MOVING", 1, 30, "new:7000"));
+  await settle();
+  const to = bench.network.last;
+  const subscribed = bench.subscribe(["guest"]);
+  await settle();
+  assertEquals(subscribed.end, "done", "the old connection has it");
+  await confirm(to, bench.fence);
+  // From here on it is held back: the old connection keeps the name, the new one lets go of it by itself.
+  const gone = bench.unsubscribe(["guest"]);
+  await confirm(to, "guest");
+  assertEquals(to.peer.commands.filter((line) => line.endsWith(" guest")), ["SUBSCRIBE guest", "UNSUBSCRIBE guest"]);
+  assertEquals([gone.end, bench.states()], ["waiting", ["n subscribed", "guest unsubscribing"]]);
+  for (const server of [from!, to]) server.send(push("message", bench.fence, ""));
+  await settle();
+  assertEquals([gone.end, bench.states()], ["done", ["n subscribed"]]);
+  assertEquals(bench.told.slice(-2), ["unsubscribed guest", "ready"]);
+  await bench.supervisor.close();
+  await bench.assertLeftNothing();
+});

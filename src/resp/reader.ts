@@ -138,6 +138,7 @@ export class Reader {
     for (;;) {
       const step = this.#step();
       if (step === "starved") {
+        if (this.#inbox.more()) continue;
         this.#inbox.release();
         return undefined;
       }
@@ -369,6 +370,7 @@ export class Reader {
 
   /** The error for the line that starts the inbox, as far as it has arrived. */
   #badLine(message: string): ProtocolError {
+    if (this.#inbox.end - this.#inbox.start < EXCERPT) this.#inbox.more();
     const { bytes, start, end } = this.#inbox;
     const line = bytes.subarray(start, Math.min(end, start + EXCERPT));
     const feed = line.indexOf(LF);

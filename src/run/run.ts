@@ -42,6 +42,7 @@ export class Run {
   #from = new Int32Array(MOST_MESSAGES);
   #to = new Int32Array(MOST_MESSAGES);
   #bytes: Uint8Array = EMPTY;
+  #memory: "kept" | "reused" = "reused";
   /** The most bytes that the run may span, by the shortest payload so far. */
   #span = LONGEST_SPAN_BYTES;
   /** `whole`: `#text` has one character for each byte from the first payload to the last. `apart`: it has not. */
@@ -59,8 +60,9 @@ export class Run {
     this.#decodePart = decode;
   }
 
-  /** Begins a new run in `bytes`. */
-  begin(bytes: Uint8Array): void {
+  /** Begins a new run in `bytes`, which are written to again, or `"kept"` as they are. */
+  begin(bytes: Uint8Array, memory: "kept" | "reused" = "reused"): void {
+    this.#memory = memory;
     this.count = 0;
     this.taken = 0;
     this.#bytes = bytes;
@@ -91,7 +93,7 @@ export class Run {
 
   /** Becomes a run of one message. */
   hold(topic: Topic, payload: Uint8Array): void {
-    this.begin(payload);
+    this.begin(payload, "kept");
     this.add(topic, 0, payload.length);
   }
 
@@ -118,18 +120,18 @@ export class Run {
     return this.#bytes.subarray(this.#from[i]!, this.#to[i]!);
   }
 
-  /** The payload of message `i`, to be kept. It may share a buffer of at most {@linkcode SPAN_BYTES} with its neighbours. */
+  /** The payload of message `i`, to be kept. It may share a buffer with others, as long as {@linkcode SPAN_BYTES} says. */
   bytes(i: number): Uint8Array {
     const start = this.#from[0]!;
-    if (this.count === 1) return this.#isOurs() ? this.#bytes : this.#bytes.slice(start, this.#to[0]);
+    if (this.count === 1) return this.#isShareable() ? this.view(0) : this.#bytes.slice(start, this.#to[0]);
     this.#copy ??= this.#bytes.slice(start, this.#to[this.count - 1]);
     return this.#copy.subarray(this.#from[i]! - start, this.#to[i]! - start);
   }
 
-  /** Is the only payload all that its buffer holds? Then it was copied for it. */
-  #isOurs(): boolean {
-    const { length, buffer } = this.#bytes;
-    return this.size(0) === length && length === buffer.byteLength;
+  /** May the only payload be kept where it is? Its memory stays as it is, and is not much more. */
+  #isShareable(): boolean {
+    const most = Math.max(SPAN_BYTES, SPAN_PAYLOADS * this.size(0));
+    return this.#memory === "kept" && this.#bytes.buffer.byteLength <= most;
   }
 
   #decode(): void {

@@ -126,13 +126,14 @@ export class Scanner {
   scan(reader: Reader, run: Run): "messages" | "a part of one" | "nothing" {
     const { inbox } = reader;
     if (inbox === undefined) return "nothing";
-    if (inbox.end - inbox.start >= this.#needed) {
+    do {
+      if (inbox.end - inbox.start < this.#needed) continue;
       const end = this.#fill(run, inbox);
       if (run.count > 0) {
         reader.skip(end);
         return "messages";
       }
-    }
+    } while (inbox.more());
     return this.#needed > 0 ? "a part of one" : "nothing";
   }
 
@@ -140,7 +141,7 @@ export class Scanner {
   #fill(run: Run, inbox: Inbox): number {
     const { bytes, view, start, end } = inbox;
     const topics = this.#topics;
-    run.begin(bytes);
+    run.begin(bytes, inbox.memory);
     this.#needed = 0;
     let at = start;
     /** The length of the payload before, and the words in which it and its CR LF were written, where these take two. */

@@ -174,13 +174,15 @@ class Inbox {
   /** Takes bytes, of memory that is `"lent"` until this returns; `false` when the socket should pause. */
   push(bytes: Uint8Array, memory: "ours" | "lent"): boolean {
     const pending = this.#pending;
-    const taken = pending?.room === undefined ? 0 : fill(pending.room, bytes);
+    // Memory of ours may be handed out to consumers where it is; what is copied would have to be copied once more.
+    const room = memory === "ours" ? undefined : pending?.room;
+    const taken = room === undefined ? 0 : fill(room, bytes);
     if (taken < bytes.byteLength) {
-      this.#chunks.push(memory === "ours" ? bytes.subarray(taken) : bytes.slice(taken));
+      this.#chunks.push(memory === "ours" ? bytes : bytes.slice(taken));
     }
     if (pending !== undefined) {
       this.#pending = undefined;
-      pending.resolve(pending.room?.subarray(0, taken) ?? this.#chunks.shift());
+      pending.resolve(room?.subarray(0, taken) ?? this.#chunks.shift());
     }
     // A reader that keeps up has a read pending whenever bytes come.
     if (this.#chunks.length > 0 && this.#flow === "flowing") this.#flow = "paused";
@@ -197,12 +199,7 @@ class Inbox {
   read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
     if (this.#pending !== undefined) return Promise.reject(alreadyReading());
     const chunk = this.#chunks.shift();
-    if (chunk !== undefined) {
-      if (room === undefined) return Promise.resolve(chunk);
-      const taken = fill(room, chunk);
-      if (taken < chunk.byteLength) this.#chunks.unshift(chunk.subarray(taken));
-      return Promise.resolve(room.subarray(0, taken));
-    }
+    if (chunk !== undefined) return Promise.resolve(chunk);
     if (this.#end === "open") {
       return new Promise((resolve, reject) => {
         this.#pending = { room, resolve, reject };

@@ -26,11 +26,12 @@ export async function temporaryDirectory(): Promise<AsyncDisposable & { readonly
 
 export type Form = "tcp" | "tls" | "unix" | "tls over unix";
 
-export function socketLeaf(name: string, options: { dial: Dial; form: Form }): Leaf {
-  const { dial, form } = options;
+export function socketLeaf(name: string, options: { dial: Dial; form: Form; brings?: "chunks" | undefined }): Leaf {
+  const { dial, form, brings } = options;
   const secure = form.startsWith("tls");
   return {
     name: `${name} over ${form}`,
+    brings,
     // The `node:tls` of Deno 2.9 reads the raw socket on while its TLS socket is paused.
     neverStalls: secure && "Deno" in globalThis ? ["near", "far"] : [],
     async pair() {

@@ -8,6 +8,8 @@ import { bytes, latin1 } from "./wire.ts";
 const KIB = 1024;
 const IDLE = 4 * KIB;
 const BUSY = 256 * KIB;
+/** So much of a chunk is shown at first behind what waits. */
+const SEAM = 4 * KIB;
 
 function waiting(inbox: Inbox): Uint8Array {
   return inbox.bytes.subarray(inbox.start, inbox.end);
@@ -113,11 +115,61 @@ test("its view shows the same memory as its bytes, whichever that is", () => {
   inbox.feed(bytes("xcx").subarray(1, 2));
   assertShows("c");
   inbox.feed(new Uint8Array(10_000).fill(0x64));
-  assertShows(`c${"d".repeat(10_000)}`);
+  assertShows(`c${"d".repeat(SEAM)}`);
+  inbox.more();
+  assertShows(`c${"d".repeat(2 * SEAM)}`);
+  inbox.start++;
+  inbox.more();
+  assertShows("d".repeat(10_000));
   inbox.clear();
   assertShows("");
   readInto(inbox, 1, 0x65);
   assertShows("e");
+});
+
+test("a chunk behind what waits is read where it is, as soon as nothing before it waits", () => {
+  const inbox = new Inbox();
+  inbox.feed(bytes("ab"));
+  const chunk = write(new Uint8Array(100_000), 0);
+  inbox.feed(chunk);
+  assertEquals(inbox.end - inbox.start, 2 + SEAM);
+  assert(inbox.bytes.buffer !== chunk.buffer);
+  inbox.start += 2 + 10;
+  assert(inbox.more());
+  assertStrictEquals(inbox.bytes.buffer, chunk.buffer);
+  assertEquals([inbox.offset, inbox.end - inbox.start, misplaced(inbox, 10)], [12, chunk.length - 10, -1]);
+  assertEquals(inbox.more(), false);
+});
+
+test("of a chunk that what waits reaches into, twice as much is copied each time", () => {
+  const inbox = new Inbox();
+  inbox.feed(write(new Uint8Array(2), 0));
+  inbox.feed(write(new Uint8Array(7 * SEAM), 2));
+  const shown = [inbox.end - 2];
+  while (inbox.more()) shown.push(inbox.end - 2);
+  assertEquals(shown, [SEAM, 2 * SEAM, 4 * SEAM, 7 * SEAM]);
+  assertEquals(misplaced(inbox, 0), -1);
+});
+
+test("a further chunk, or a room, comes behind all of the chunk before it", () => {
+  for (const read of [0, 1, 5_000]) {
+    for (const how of ["chunk", "room", "clear"] as const) {
+      const inbox = new Inbox();
+      inbox.feed(write(new Uint8Array(1), 0));
+      inbox.feed(write(new Uint8Array(20_000), 1));
+      inbox.start += Math.min(read, inbox.end);
+      if (how === "clear") {
+        inbox.clear();
+        assertEquals([inbox.end - inbox.start, inbox.more()], [0, false]);
+        continue;
+      }
+      const more = how === "room" ? inbox.room().subarray(0, 100) : new Uint8Array(100);
+      inbox.feed(write(more, 20_001));
+      while (inbox.more());
+      const taken = Math.min(read, 1 + SEAM);
+      assertEquals([inbox.offset, inbox.end - inbox.start, misplaced(inbox, taken)], [taken, 20_101 - taken, -1]);
+    }
+  }
 });
 
 test("a room that is filled makes the next ones larger, up to 256 KiB", () => {
@@ -201,6 +253,7 @@ test("a buffer that had to be larger than 256 KiB is let go when it is read to i
     const inbox = new Inbox();
     inbox.feed(new Uint8Array(10));
     inbox.feed(new Uint8Array(2 * BUSY));
+    while (inbox.more());
     const { buffer } = inbox.bytes;
     inbox.start = inbox.end;
     inbox[last]();
@@ -238,7 +291,7 @@ type Step =
   | { readonly type: "read"; readonly share: number }
   /** So many thousandths of what waits. */
   | { readonly type: "take"; readonly share: number }
-  | { readonly type: "release" | "room" };
+  | { readonly type: "release" | "room" | "more" };
 
 const share = fc.oneof(fc.nat({ max: 1_000 }), fc.constantFrom(0, 1, 1_000));
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -251,7 +304,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 6, arbitrary: fc.record({ type: fc.constant("read" as const), share }) },
   { weight: 6, arbitrary: fc.record({ type: fc.constant("take" as const), share }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("release" as const, "room" as const) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("release" as const, "room" as const, "more" as const) }) },
 );
 
 test("an inbox holds what was fed and not taken, at its offset, whatever way it comes", () => {
@@ -281,7 +334,7 @@ test("an inbox holds what was fed and not taken, at its offset, whatever way it 
             break;
           }
           case "take": {
-            const count = Math.floor((fed - taken) * step.share / 1_000);
+            const count = Math.floor((inbox.end - inbox.start) * step.share / 1_000);
             inbox.start += count;
             taken += count;
             break;
@@ -291,8 +344,15 @@ test("an inbox holds what was fed and not taken, at its offset, whatever way it 
             break;
           case "room":
             inbox.room().fill(0xdd);
+            break;
+          case "more": {
+            const shown = inbox.end - inbox.start;
+            const isAll = shown === fed - taken;
+            assertEquals([inbox.more(), inbox.end - inbox.start > shown], [!isAll, !isAll]);
+          }
         }
-        assertEquals([inbox.end - inbox.start, inbox.offset], [fed - taken, taken]);
+        assert(inbox.end - inbox.start <= fed - taken);
+        assertEquals(inbox.offset, taken);
         assertEquals(misplaced(inbox, taken), -1, `after ${step.type}`);
       }
       for (const { chunk, copy } of chunks) assertEquals(chunk, copy);

@@ -223,22 +223,29 @@ test("a payload alone has a buffer of its own, as long as it is", () => {
   }
 });
 
-test("a payload alone that has a buffer of its own already is handed on, a part of one is not", () => {
-  const own = encoder.encode("own");
-  const run = new Run();
-  run.begin(own);
-  run.add(NEWS, 0, own.length);
-  assertStrictEquals(run.bytes(0), own);
-  for (const [from, to] of [[0, 2], [1, 3]] as const) {
-    run.begin(own);
-    run.add(NEWS, from, to);
-    const bytes = run.bytes(0);
-    assertEquals([bytes, bytes.buffer === own.buffer], [own.subarray(from, to), false]);
+test("a payload alone is a view of memory that is kept, where that is not much more; of any other it is a copy", () => {
+  for (const size of [10, 1_000, 100_000]) {
+    const largest = Math.max(SPAN_BYTES, SPAN_PAYLOADS * size);
+    for (const length of [size, largest, largest + 1]) {
+      const bytes = new Uint8Array(length).map((_, i) => i);
+      for (const memory of ["kept", "reused"] as const) {
+        const run = new Run();
+        run.begin(bytes.subarray(length - size), memory);
+        run.add(NEWS, 1, size);
+        const payload = run.bytes(0);
+        assertEquals(payload, bytes.subarray(length - size + 1));
+        const isView = memory === "kept" && length <= Math.max(SPAN_BYTES, SPAN_PAYLOADS * (size - 1));
+        assertEquals(payload.buffer === bytes.buffer, isView, `${size} of ${length}, ${memory}`);
+      }
+    }
   }
-  const part = own.subarray(0, 2);
-  run.begin(part);
-  run.add(NEWS, 0, 2);
-  assert(run.bytes(0).buffer !== own.buffer);
+});
+
+test("a message that is held is a view of the payload that was given", () => {
+  const payload = encoder.encode("own");
+  const run = new Run();
+  run.hold(NEWS, payload);
+  assertStrictEquals(run.bytes(0).buffer, payload.buffer);
 });
 
 /** How many bytes a payload of this size may keep from being freed. */

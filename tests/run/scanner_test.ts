@@ -269,6 +269,7 @@ class WatchedReader extends Reader {
     return inbox && new Proxy(inbox, {
       get: (target, key) => {
         if (key === "bytes" || key === "view") this.looks++;
+        if (key === "more") return () => target.more();
         return Reflect.get(target, key, target);
       },
     });

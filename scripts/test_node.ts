@@ -29,6 +29,7 @@ const SHORT = [
   "tests/live/readme_test.ts",
   "tests/live/reconnect_test.ts",
   "tests/live/sockets_test.ts",
+  "tests/live/tls_test.ts",
 ];
 
 /** The part of the tests that a further runtime runs. */

@@ -1,5 +1,5 @@
 /** What is told last, and how long draining may take. */
-import { TimeoutError } from "@earshot/redis";
+import { TimeoutError } from "../../src/errors.ts";
 import { TestBroker } from "@earshot/redis/testing";
 import { assertEquals, assertRejects } from "@std/assert";
 import { resolveOptions } from "../../src/client/options.ts";

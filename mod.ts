@@ -22,7 +22,7 @@
  */
 
 export { Client } from "./src/client/client.ts";
-export type { BatchOptions, ClientOptions, DeniedOptions, PubSubOptions } from "./src/client/options.ts";
+export type { BatchOptions, ClientOptions, DeniedOptions, ProofOptions, PubSubOptions } from "./src/client/options.ts";
 export { PubSub } from "./src/client/pubsub.ts";
 export type { StreamNames } from "./src/client/pubsub.ts";
 export type { PubSubStats } from "./src/client/stats.ts";

@@ -52,7 +52,8 @@ export class Client implements AsyncDisposable {
    * @throws {RangeError} when a number is out of range
    */
   constructor(target?: string | URL | ClientOptions, options?: ClientOptions) {
-    this.#settings = resolveOptions(target, options);
+    const settings = resolveOptions(target, options);
+    this.#settings = settings.canary ? { ...settings, publish: this.#publishEmpty } : settings;
     this.#topology = standalone(this.#settings.endpoint);
     const { link, closeTimeoutMs, onEvent } = this.#settings;
     const events = new Events(link.clock, onEvent);
@@ -171,6 +172,9 @@ export class Client implements AsyncDisposable {
       throw error;
     }
   }
+
+  #publishEmpty = (channel: string, timeoutMs: number): Promise<Reply> =>
+    this.#commands.send(["PUBLISH", channel, ""], { timeoutMs });
 
   async #count(args: readonly Argument[], options: CallOptions): Promise<number> {
     return integerOf(await this.#commands.send(args, options));

@@ -73,17 +73,11 @@ export class Hub {
   #held: Readonly<Record<Kind, Map<string, Held>>> = { channel: new Map(), pattern: new Map(), shard: new Map() };
   /** Changes whenever a name has other holders: what a topic remembers was found in one version. */
   #version = 0;
-  /** Which private channel is a fence, and who hears that a message came there. */
-  #fence: { readonly channel: string; readonly reached: () => void } | undefined;
+  /** Who hears that a message came on which private channel. */
+  #ears = new Map<string, Receiver>();
   /** How many private messages were taken; they are not the user's. */
   privately = 0;
   #private: Receiver = { receive: () => void this.privately++ };
-  #fenced: Receiver = {
-    receive: () => {
-      this.privately++;
-      this.#fence?.reached();
-    },
-  };
 
   /** Has no streams yet. */
   constructor(subscriber: Subscriber) {
@@ -139,18 +133,23 @@ export class Hub {
     }
   }
 
-  /** From now on `reached` hears of a message on this private channel, in its place; without arguments nobody does. */
-  fence(channel?: string, reached: () => void = () => {}): void {
+  /** From now on `heard` is told of a message on this private channel, in its place; without it nobody is. */
+  listen(channel: string, heard?: () => void): void {
     this.#version++;
-    this.#fence = channel === undefined ? undefined : { channel, reached };
+    this.#ears.delete(channel);
+    if (heard === undefined) return;
+    const receive = () => {
+      this.privately++;
+      heard();
+    };
+    this.#ears.set(channel, { receive });
   }
 
   #find(topic: Topic): void {
     topic.found = this.#version;
     // Also by a pattern: it may match what is private.
     if (isPrivate(topic.channel)) {
-      const isFence = topic.kind === "channel" && topic.channel === this.#fence?.channel;
-      topic.receiver = isFence ? this.#fenced : this.#private;
+      topic.receiver = topic.kind === "channel" && this.#ears.get(topic.channel) || this.#private;
     } else topic.receiver = this.#held[topic.kind].get(topic.pattern ?? topic.channel);
   }
 

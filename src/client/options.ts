@@ -7,7 +7,7 @@
 import type { BackoffOptions } from "../connection/backoff.ts";
 import { systemClock } from "../connection/clock.ts";
 import type { Credentials, LinkOptions } from "../connection/link.ts";
-import type { ReconnectOptions } from "../supervisor/options.ts";
+import type { ReconnectOptions, SupervisorOptions } from "../supervisor/options.ts";
 import { checkKeys, number, type StreamOptions, whole } from "../delivery/options.ts";
 import { type Endpoint, parseUrl, type Target, type TlsOptions } from "../endpoint.ts";
 import type { ClientEvent } from "../event.ts";
@@ -52,8 +52,13 @@ export interface ClientOptions {
   commandTimeoutMs?: number;
   /** How long {@linkcode PubSub.close} waits for the server before it closes anyway. @default {2000} */
   closeTimeoutMs?: number;
-  /** After `idleMs` of silence a PING; when `timeoutMs` more pass with nothing heard, the connection is dead. @default {{ idleMs: 10000, timeoutMs: 5000 }} */
-  keepAlive?: Partial<KeepAliveOptions> | false;
+  /**
+   * After `idleMs` of silence a PING; when `timeoutMs` more pass with nothing heard, the connection is dead. With `canary`
+   * every `idleMs` also a message is published on a private channel, by the connection for commands, and must be heard on
+   * the subscriber within `timeoutMs`.
+   * @default {{ idleMs: 10000, timeoutMs: 5000, canary: false }}
+   */
+  keepAlive?: Partial<ProofOptions> | false;
   /** How a lost connection is made anew; `false`: not at all. @default {{ initialDelayMs: 50, maxDelayMs: 5000, factor: 2, jitter: 0.2, maxAttempts: Infinity }} */
   reconnect?: Partial<ReconnectOptions> | false;
   /**
@@ -77,6 +82,16 @@ export interface ClientOptions {
   dial?: Dial;
   /** Hears every event of every subscriber made from this client. An exception in it hurts nobody. */
   onEvent?: (event: ClientEvent) => void;
+}
+
+/** How a connection is proved alive. */
+export interface ProofOptions extends KeepAliveOptions {
+  /**
+   * Prove the subscription, not only the socket, of every {@linkcode PubSub}. Users see nothing of it; the server shows
+   * a channel `earshot:private:canary:…` and the PUBLISHes to it. Where its ACL refuses either, that is told as an `error`
+   * event, once, and harms nobody.
+   */
+  readonly canary: boolean;
 }
 
 /** What becomes of a name that the server refuses. */
@@ -104,6 +119,8 @@ export interface Settings {
   readonly reconnect: ReconnectOptions | false;
   readonly waitOnFirstConnect: boolean;
   readonly closeTimeoutMs: number;
+  readonly canary: boolean;
+  readonly publish?: SupervisorOptions["publish"];
   readonly deniedRetryMs: number;
   readonly onEvent: ((event: ClientEvent) => void) | undefined;
 }
@@ -187,6 +204,7 @@ export function resolveOptions(target?: string | URL | ClientOptions, more: Clie
     reconnect: options.reconnect === false ? false : resolveReconnect(options.reconnect),
     waitOnFirstConnect,
     closeTimeoutMs: number("closeTimeoutMs", options.closeTimeoutMs ?? 2_000, 0),
+    canary: wantsCanary(options.keepAlive),
     deniedRetryMs: options.denied === false ? Infinity : resolveDenied(options.denied),
     onEvent,
   };
@@ -198,12 +216,18 @@ function resolveDenied(options: Partial<DeniedOptions> = {}): number {
   return retryMs === Infinity ? Infinity : number("denied.retryMs", retryMs, 1);
 }
 
-function resolveKeepAlive(options: Partial<KeepAliveOptions> = {}): KeepAliveOptions {
-  checkKeys("keepAlive", options, KEEP_ALIVE);
+function resolveKeepAlive(options: Partial<ProofOptions> = {}): KeepAliveOptions {
+  checkKeys("keepAlive", options, { ...KEEP_ALIVE, canary: false });
   return {
     idleMs: number("keepAlive.idleMs", options.idleMs ?? KEEP_ALIVE.idleMs, 1),
     timeoutMs: number("keepAlive.timeoutMs", options.timeoutMs ?? KEEP_ALIVE.timeoutMs, 1),
   };
+}
+
+function wantsCanary(keepAlive: ClientOptions["keepAlive"]): boolean {
+  const { canary = false } = typeof keepAlive === "object" ? keepAlive : {};
+  if (typeof canary !== "boolean") throw new TypeError(`keepAlive.canary must be a boolean: ${typeof canary}`);
+  return canary;
 }
 
 function resolveLimits(options: Partial<ReaderLimits> = {}): ReaderLimits {

@@ -103,17 +103,18 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     this.#supervisor = new Supervisor({ ...settings, locate: () => topology.locate() }, {
       messages: (run) => {
         const { taken } = run;
-        this.#tally.lastMessage = this.#supervisor.lastHeard;
         this.#hub.deliver(run);
-        this.#tally.received += run.taken - taken - this.#hub.privately;
+        const count = run.taken - taken - this.#hub.privately;
         this.#hub.privately = 0;
+        if (count > 0) this.#tally.lastMessage = this.#supervisor.lastHeard;
+        this.#tally.received += count;
       },
       event: (event, endpoint) => {
         // It is the last one.
         if (event.type === "closed") { for (const delivery of this.#deliveries.keys()) delivery.tellDrops(); }
         this.#events.emit(event, endpoint);
       },
-      fence: (channel, reached) => this.#hub.fence(channel, reached),
+      listen: (channel, heard) => this.#hub.listen(channel, heard),
       lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason),
       recovered: (since, denied, reasons, regained) => {
         const now = clock.now();

@@ -14,6 +14,7 @@ import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import type { SessionEvent } from "../protocol/session.ts";
 import type { Desired } from "../protocol/subscriptions.ts";
+import type { KindedName } from "./calls.ts";
 import { Move } from "./move.ts";
 import type { Denials } from "./roster.ts";
 
@@ -28,8 +29,10 @@ export interface LineOptions {
 export interface LineListener {
   /** The live connection tells something. */
   hear(event: SessionEvent): void;
-  /** `reached` has to hear of a message on this channel, in its place; without arguments nobody. */
-  fence(channel?: string, reached?: () => void): void;
+  /** So it does of a private channel. */
+  overhear(event: SessionEvent & KindedName): void;
+  /** `heard` has to be told of a message on this channel, in its place; without it nobody. */
+  listen(channel: string, heard?: () => void): void;
   /** The live connection is another one; `lossy`: something may be missing. `denials` is what the new one was refused. */
   moved(old: Connection, denials: Denials, how: "whole" | "lossy"): void;
   /** A renewal of the credentials, or a move, failed, and is tried again. */
@@ -142,6 +145,7 @@ export class Line {
       return;
     }
     if (!("name" in event && isPrivate(event.name))) this.#listener.hear(event);
+    else this.#listener.overhear(event);
     if (event.type === "connected") this.#keepUp(connection, event.protocol);
     if (event.type === "moving") this.#upkeep?.moving(event);
     if (event.type !== "messages") this.#move?.look();
@@ -179,7 +183,7 @@ export class Line {
         endpoint,
         link: credentials === undefined ? link : { ...link, credentials: () => Promise.resolve(credentials) },
       }, {
-        fence: (channel, reached) => this.#listener.fence(channel, reached),
+        listen: (channel, heard) => this.#listener.listen(channel, heard),
         hear: (next, event) => this.#hear(next, event),
         taken: (next, how) => {
           this.#endpoint = endpoint;

@@ -43,8 +43,8 @@ export interface MoveOptions {
 
 /** Whom a move tells. */
 export interface MoveListener {
-  /** `reached` has to hear of a message on this channel on the old connection, in its place; without arguments nobody. */
-  fence(channel?: string, reached?: () => void): void;
+  /** `heard` has to be told of a message on this channel on the old connection, in its place; without it nobody. */
+  listen(channel: string, heard?: () => void): void;
   /** The new connection takes over, and stands still. `lossy`: something may be missing. */
   taken(next: Connection, how: "whole" | "lossy"): void;
   /** The new connection, which has taken over, tells something. */
@@ -91,7 +91,7 @@ export class Move {
     const word = () => Math.floor(clock.random() * 2 ** 52).toString(36);
     this.#fence = privateChannel(`${word()}${word()}`);
     desired.add("channel", this.#fence);
-    listener.fence(this.#fence, () => this.#oldReached());
+    listener.listen(this.#fence, () => this.#oldReached());
     old.sync("channel", this.#fence);
     void this.#open();
   }
@@ -291,6 +291,6 @@ export class Move {
     this.#publisher?.abort(new ConnectionError("The move is over"));
     this.#options.desired.delete("channel", this.#fence);
     this.held.push({ kind: "channel", name: this.#fence });
-    this.#listener.fence();
+    this.#listener.listen(this.#fence);
   }
 }

@@ -30,6 +30,8 @@ export interface SupervisorOptions {
   readonly closeTimeoutMs: number;
   /** After how long a name that was refused is asked for again, in milliseconds; `Infinity`: on the next connection only. */
   readonly deniedRetryMs: number;
+  /** Publishes an empty message, elsewhere, within so many milliseconds; where it is given there is a canary. */
+  readonly publish?: ((channel: string, timeoutMs: number) => Promise<unknown>) | undefined;
 }
 
 /** Why what a connection had is lost: it broke, or it could not be left without loss. */
@@ -51,8 +53,8 @@ export interface SupervisorListener {
    * was denied until now.
    */
   recovered(since: number, denied: readonly KindedName[], reasons: readonly GapReason[], regained?: KindedName): void;
-  /** From now on `reached` hears of a message on this private channel, in its place; without arguments nobody does. */
-  fence(channel?: string, reached?: () => void): void;
+  /** From now on `heard` is told of a message on this private channel, in its place; without it nobody is. */
+  listen(channel: string, heard?: () => void): void;
   /** The first connection failed; nothing is wanted any more. */
   abandoned(cause: RedisError): void;
   /** There will be no further connection. */

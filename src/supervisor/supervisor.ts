@@ -20,6 +20,7 @@ import { isAuthenticationError } from "../protocol/handshake.ts";
 import type { SessionEvent } from "../protocol/session.ts";
 import type { Subscriptions } from "../protocol/subscriptions.ts";
 import { Calls, type KindedName, type Wanted } from "./calls.ts";
+import { Canary } from "./canary.ts";
 import { Line } from "./line.ts";
 import type { LossReason, SupervisorListener, SupervisorOptions } from "./options.ts";
 import { type Denials, Roster, type Subscription } from "./roster.ts";
@@ -34,6 +35,7 @@ export class Supervisor {
   #roster = new Roster(() => this.#line.connection?.subscriptions);
   #line: Line;
   #calls: Calls;
+  #canary: Canary | undefined;
   #state: "idle" | "running" | "closing" | "closed" = "idle";
   /** `first`: no SUBSCRIBE was ever answered; a failure is told to the callers. `later`: it is mended. */
   #phase: "first" | "later" = "first";
@@ -61,10 +63,23 @@ export class Supervisor {
     this.#listener = listener;
     this.#line = new Line({ ...options, desired: this.#roster.desired }, {
       hear: (event) => this.#hear(event),
-      fence: (channel, reached) => listener.fence(channel, reached),
+      listen: (channel, heard) => listener.listen(channel, heard),
+      overhear: (event) => this.#overhear(event),
       moved: (old, denials, how) => this.#moved(old, denials, how),
       failed: (error) => this.#emit({ type: "error", error }),
     });
+    const { publish, link: { keepAlive, clock } } = options;
+    if (publish !== undefined && keepAlive !== false) {
+      this.#canary = new Canary({ ...keepAlive, clock, publish }, {
+        ask: (answered) => {
+          const { connection } = this.#line;
+          if (connection === undefined) answered("ended");
+          else connection.ask(["PING"], (reply) => answered(reply === undefined ? "ended" : "alive"));
+        },
+        dead: (cause) => this.#line.connection?.abort(cause),
+        mute: (error) => this.#emit({ type: "error", error }),
+      });
+    }
     this.#calls = new Calls((kind, name) => this.#roster.standing(kind, name), options.link.clock);
   }
 
@@ -164,6 +179,7 @@ export class Supervisor {
     this.#state = "closing";
     this.#lifetime.abort(new ConnectionError("Gave up connecting: it was closed"));
     this.#line.settle();
+    this.#canary?.stop();
     const { connection } = this.#line;
     const names = this.#roster.names();
     this.#roster.desired.clear();
@@ -201,6 +217,7 @@ export class Supervisor {
     this.#roster.forgive();
     this.#retry?.();
     this.#retry = undefined;
+    this.#canary?.stop();
     this.#failures++;
     if (this.#state !== "running") return cause;
     this.#emit({ type: "disconnected", error: cause });
@@ -212,6 +229,7 @@ export class Supervisor {
     this.#stage = "opening";
     try {
       const endpoint = await unlessAborted(this.#lifetime.signal, () => this.#options.locate());
+      this.#perch();
       const opening = this.#line.open(endpoint, this.#lifetime.signal);
       this.#emit({ type: "connecting", attempt: this.#failures + 1 });
       const { cause, connection } = await opening;
@@ -220,6 +238,13 @@ export class Supervisor {
     } catch (error) {
       return error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
     }
+  }
+
+  /** Every connection subscribes to the canary's channel as well. */
+  #perch(): void {
+    const canary = this.#canary;
+    if (canary === undefined || !this.#roster.desired.add("channel", canary.channel)) return;
+    this.#listener.listen(canary.channel, () => canary.heard());
   }
 
   async #sync(signal: AbortSignal): Promise<void> {
@@ -266,6 +291,13 @@ export class Supervisor {
       case "synced":
         this.#ready();
     }
+  }
+
+  /** A private channel comes to rest: the canary's, or a fence, of which the move knows. */
+  #overhear(event: SessionEvent & KindedName): void {
+    if (event.name !== this.#canary?.channel || this.#state !== "running") return;
+    if (event.type === "subscribed") this.#canary.start();
+    else if (event.type === "denied") this.#canary.refused(event.error);
   }
 
   #ready(): void {
@@ -326,6 +358,9 @@ export class Supervisor {
     this.#retryLater();
     // What was asked for meanwhile may already be so there.
     this.#calls.lookAtAll();
+    // What it sang meanwhile is of the old one.
+    if (this.#canary !== undefined && this.#roster.has("channel", this.#canary.channel)) this.#canary.start();
+    else this.#canary?.stop();
   }
 
   /** The first connection failed: the callers are told, and nothing is left behind. */

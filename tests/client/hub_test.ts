@@ -258,7 +258,7 @@ test("A fence is heard of in its place, by its own name only; nothing private co
   hub.add(stream, NEWS);
   const order: string[] = [];
   tell(fence, "early");
-  hub.fence(fence, () => order.push(`fence behind ${payloads(stream)}`));
+  hub.listen(fence, () => order.push(`fence behind ${payloads(stream)}`));
   tell("news", "1");
   tell(fence, "by a pattern", "*");
   tell(privateChannel("2"), "of somebody else", "*");
@@ -266,7 +266,7 @@ test("A fence is heard of in its place, by its own name only; nothing private co
   assertEquals(order, []);
   tell(fence, "");
   tell("news", "3");
-  hub.fence();
+  hub.listen(fence);
   tell(fence, "late");
   assertEquals([order, payloads(stream), hub.privately], [["fence behind 1,2"], ["3"], 5]);
 });

@@ -15,6 +15,7 @@ test("Without options everything has its documented default", async () => {
     waitOnFirstConnect: false,
     closeTimeoutMs: 2_000,
     deniedRetryMs: 30_000,
+    canary: false,
     onEvent: undefined,
   });
   assertEquals(plain, {
@@ -51,6 +52,7 @@ const SET: readonly [string, ClientOptions, (settings: Settings) => unknown, unk
   ["connectTimeoutMs", { connectTimeoutMs: 1 }, ({ link }) => link.connectTimeoutMs, 1],
   ["commandTimeoutMs", { commandTimeoutMs: 1 }, ({ link }) => link.commandTimeoutMs, 1],
   ["closeTimeoutMs", { closeTimeoutMs: 0 }, ({ closeTimeoutMs }) => closeTimeoutMs, 0],
+  ["canary", { keepAlive: { canary: true } }, ({ canary }) => canary, true],
   ["denied: false", { denied: false }, ({ deniedRetryMs }) => deniedRetryMs, Infinity],
   ["denied: {}", { denied: {} }, ({ deniedRetryMs }) => deniedRetryMs, 30_000],
   ["denied", { denied: { retryMs: 1 } }, ({ deniedRetryMs }) => deniedRetryMs, 1],
@@ -149,6 +151,13 @@ const REFUSED: readonly [string, Target, ClientOptions, typeof TypeError | typeo
   ["an unknown one beside a URL", "redis://", { retry: 1 } as ClientOptions, TypeError, 'Client: "retry"'],
   ["an unknown one of keepAlive", { keepAlive: { idle: 1 } as never }, {}, TypeError, 'keepAlive: "idle"'],
   ["an unknown one of reconnect", { reconnect: { max: 1 } as never }, {}, TypeError, 'reconnect: "max"'],
+  [
+    "a canary that is no boolean",
+    { keepAlive: { canary: 1 } as never },
+    {},
+    TypeError,
+    "keepAlive.canary must be a boo",
+  ],
   ["an unknown one of denied", { denied: { retry: 1 } as never }, {}, TypeError, 'denied: "retry"'],
   ["an unknown one of limits", { limits: { dept: 1 } as never }, {}, TypeError, 'limits: "dept"'],
   ["an unknown one of tls", { tls: { ca: SECRET } as never }, {}, TypeError, 'Unknown option of tls: "ca"'],

@@ -50,10 +50,11 @@ class Bench {
           else this.told.push(decoder.decode(event.view(i)));
         }
       },
-      fence: (channel = "", reached) => {
-        this.#fence = channel;
-        this.#reached = reached;
+      listen: (channel, heard) => {
+        this.#fence = heard === undefined ? "" : channel;
+        this.#reached = heard;
       },
+      overhear: () => {},
       moved: (_old, denials, how) => this.told.push(`moved ${how} ${denials.length}`),
       failed: (error) => this.told.push(`failed: ${error.message}`),
     });

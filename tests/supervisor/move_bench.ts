@@ -78,9 +78,9 @@ export class MoveBench {
       desired: this.desired,
       closeTimeoutMs: 1_000,
     }, {
-      fence: (channel = "", reached) => {
-        this.#fence = channel;
-        this.#reached = reached;
+      listen: (channel, heard) => {
+        this.#fence = heard === undefined ? "" : channel;
+        this.#reached = heard;
       },
       hear: (next, event) => this.#hear(next, event),
       taken: (next, how) => {

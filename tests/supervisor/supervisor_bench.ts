@@ -92,9 +92,9 @@ export class Bench {
         const how = regained === undefined ? "" : `: ${regained.name}, ${reasons.join()}`;
         this.told.push(`recovered since ${since - this.#start}${how}`);
       },
-      fence: (channel = "", reached) => {
-        this.fence = channel;
-        this.#reached = reached;
+      listen: (channel, heard) => {
+        this.fence = heard === undefined ? "" : channel;
+        this.#reached = heard;
       },
       abandoned: (cause) => void this.told.push(`abandoned: ${cause.name}`),
       failed: (cause) => void this.told.push(`failed: ${cause.name}`),

@@ -63,12 +63,11 @@ export type HandshakeProgress =
 const AUTHENTICATION_CODES: ReadonlySet<string> = new Set(["WRONGPASS", "NOAUTH", "DENIED"]);
 const NOT_NOW = /^(LOADING|MASTERDOWN|NOAUTH|BUSY)(\s|$)/;
 const FULL = /^ERR max number of clients/i;
-/** Texts, all of code ERR, that are about credentials (Redis 5 and 6) or about the connection itself, not about HELLO. */
+/** Texts, all of code ERR, that are about credentials (Redis 5 and 6), not about HELLO. */
 const FATAL_TEXTS: readonly RegExp[] = [
   /^ERR invalid password/i,
   /^ERR .*\bwithout any password configured\b/i,
   /^ERR Client sent AUTH, but no password is set/i,
-  FULL,
 ];
 
 /** Is this refusal about who we are? Then no other way of asking will help. */
@@ -125,7 +124,8 @@ export class Handshake {
     }
     if (step.refusal === "harmless") return this.#next();
     const error = new ReplyError(withoutCredentials(reply.value, this.#options), step.verb);
-    const fatal = step.refusal === "fatal" || isAuthenticationError(error) ||
+    // A server that is not ready has said nothing of RESP3.
+    const fatal = step.refusal === "fatal" || isAuthenticationError(error) || isTransient(reply.value) ||
       FATAL_TEXTS.some((text) => text.test(reply.value));
     if (fatal) throw error;
     return this.#send(this.#resp2Steps());

@@ -1,5 +1,5 @@
-import { Client, type ClientOptions } from "@earshot/redis";
-import { assertEquals } from "@std/assert";
+import { Client, type ClientOptions, ConnectionError } from "@earshot/redis";
+import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { inTime } from "../support/ground.ts";
 import { RawConnection } from "../support/raw_connection.ts";
 import { startServer } from "../support/redis_server.ts";
 import { testUnless } from "../support/skip.ts";
+import { test } from "../support/test.ts";
 import { NO_FILES, pem, startTls } from "../support/tls_server.ts";
 import { until } from "../support/until.ts";
 
@@ -28,6 +29,28 @@ testUnless(NO_FILES, "TLS carries both protocols, by option and by URL", async (
     await inTime(isHeardAcrossAKill(options, server.port));
   }
 });
+
+for (
+  const [options, says] of [
+    [{ host: "earshot.invalid" }, "the host name cannot be resolved"],
+    [{ host: "127.0.0.1", port: 1 }, "connection refused"],
+  ] as const
+) {
+  test(`Nobody at ${JSON.stringify(options)} is tried again and again, and told as: ${says}`, async () => {
+    const causes: string[] = [];
+    await using redis = new Client({
+      ...options,
+      waitOnFirstConnect: true,
+      reconnect: { initialDelayMs: 5 },
+      onEvent: (event) => void (event.type === "disconnected" && causes.push(event.error.message)),
+    });
+    const waiting = redis.subscribe("news").catch((error) => error);
+    await until("three attempts", 10_000, () => causes.length >= 3);
+    for (const cause of causes) assertStringIncludes(cause, says);
+    await redis.close();
+    assertInstanceOf(await waiting, ConnectionError);
+  });
+}
 
 /** Publishes and receives, before and after the connection is killed. */
 async function isHeardAcrossAKill(options: ClientOptions, rawPort: number): Promise<void> {

@@ -119,6 +119,9 @@ const FATAL: readonly (readonly [text: string, authentication: boolean])[] = [
   ["ERR invalid password", false],
   ["ERR AUTH <password> called without any password configured for the default user.", false],
   ["ERR Client sent AUTH, but no password is set", false],
+  ["LOADING Redis is loading the dataset in memory", false],
+  ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false],
+  ["BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", false],
   ["ERR max number of clients reached", false],
   ["ERR max number of clients + cluster connections reached", false],
 ];

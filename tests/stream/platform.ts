@@ -295,3 +295,13 @@ export const CANNOT_TRANSFER: string | undefined = (() => {
     return "the runtime cannot transfer streams";
   }
 })();
+
+/**
+ * Why pipes cannot be compared here, if so. Node 24 and 26 take a short way through pipes of their own streams, so that
+ * "locked" is seen at another moment; and when the sink has failed before an item comes, an assertion of theirs fails where
+ * nobody can handle it. The platform's own streams with `pull` do the latter, too.
+ */
+export const PIPES_DIFFER: string | undefined =
+  "Deno" in globalThis || "Bun" in globalThis || !(Number.parseInt(process.versions?.node ?? "", 10) >= 24)
+    ? undefined
+    : "Node 24 and later pipe their own streams in another order than any other";

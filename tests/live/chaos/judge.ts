@@ -90,7 +90,7 @@ class StreamJudge {
     this.#holes();
     stream.taken.forEach((taken, index) => this.#gap(taken, index));
     const reconnects = stream.taken.filter(({ gap }) => gap !== undefined && isOfConnection(gap)).length;
-    const losses = evidence.events.filter(({ type }) => type === "disconnected").length;
+    const losses = evidence.events.filter((event) => event.type === "disconnected" || isMove(event)).length;
     if (reconnects > 2 * losses) this.#say(`${reconnects} gaps told for ${losses} lost connections`);
   }
 
@@ -206,7 +206,8 @@ class StreamJudge {
     if (gap === undefined) return;
     this.gaps++;
     if ((gap.dropped > 0) !== gap.reasons.includes("overflow")) this.#say(`before ${number}: ${tell(gap)}`);
-    if (!isOfConnection(gap)) return;
+    // A connection that was left for another one has not been lost.
+    if (!isOfConnection(gap) || gap.reasons.includes("migration")) return;
     const since = gap.since.getTime();
     const disconnected = this.#evidence.events.find((event) =>
       event.type === "disconnected" && event.at >= since - CLOCKS_MS
@@ -287,6 +288,10 @@ function mayCome({ asked, until = Infinity }: Hold, { sent, done }: Published, s
 
 function isOfConnection({ reasons }: Gap): boolean {
   return reasons.some((reason) => reason !== "overflow");
+}
+
+function isMove(event: ClientEvent): boolean {
+  return event.type === "gap" && event.gap.reasons.includes("migration");
 }
 
 function windowOf({ since, downMs }: Gap): Window {

@@ -45,6 +45,8 @@ export type Action =
 export interface Plan {
   readonly seed: number;
   readonly protocol: 2 | 3;
+  /** With which credentials: none, or such as have to be renewed over and over, in place or by a new connection. */
+  readonly login: "nobody" | "renewed";
   /** Is the connection disturbed from its first moment? */
   readonly early: boolean;
   readonly main: StreamPlan;
@@ -149,6 +151,7 @@ export function planOf(seed: number): Plan {
     protocol: dice.pick<2 | 3>([2, 3]),
     early: dice.next() < 0.25,
     crowd: dice.pick([0, 0, 20, 400]),
+    login: dice.pick(["nobody", "nobody", "renewed"]),
     main,
     streams,
     actions: actions.sort((a, b) => a.at - b.at),

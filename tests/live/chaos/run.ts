@@ -11,7 +11,7 @@ import { Dice } from "../../support/dice.ts";
 import { type RedisServer, startServer } from "../../support/redis_server.ts";
 import { judge } from "./judge.ts";
 import { CHAOS_MS, planOf } from "./plan.ts";
-import { type Outcome, runRound } from "./world.ts";
+import { type Outcome, runRound, USER } from "./world.ts";
 
 /** How many rounds run at a time. */
 const SIDE_BY_SIDE = 16;
@@ -74,7 +74,9 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     failures: [],
   };
   const began = performance.now();
-  await using server = await startServer();
+  await using server = await startServer({
+    args: ["--user", USER.username, "on", `>${USER.password}`, "~*", "&*", "+@all"],
+  });
   using lag = new Lag();
   while (report.rounds < rounds && report.seconds < seconds && report.failures.length === 0) {
     await runLot(server, lag, report, Math.min(SIDE_BY_SIDE, rounds - report.rounds));

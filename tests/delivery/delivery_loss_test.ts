@@ -34,3 +34,22 @@ test("A stream that has not got back every name goes on losing, and is told so w
   deliver(delivery, "1");
   assertEquals(takeAll(delivery), [["1", gap(["reconnect", "denied"], 5_000, 2_000)]]);
 });
+
+test("Of two names that were refused each is told when it is back, and the time that both were away counts once", () => {
+  const { delivery, owner } = newDelivery();
+  delivery.lost(5_000);
+  delivery.recovered(owner.clock.ms, true);
+  deliver(delivery, "1");
+  owner.clock.ms = 7_000;
+  delivery.recovered(owner.clock.ms, true, true);
+  deliver(delivery, "2");
+  owner.clock.ms = 9_000;
+  delivery.recovered(owner.clock.ms, false, true);
+  deliver(delivery, "3", "4");
+  const [, second, third, fourth] = takeAll(delivery);
+  assertEquals([second, third, fourth], [
+    ["2", gap(["reconnect", "denied"], 5_000, 2_000)],
+    ["3", gap(["reconnect", "denied"], 5_000, 4_000)],
+    "4",
+  ]);
+});

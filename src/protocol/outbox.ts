@@ -2,7 +2,7 @@
  * The commands of one connection: what is to be sent, and what was sent and is not answered, oldest first.
  *
  * A few names have a command each, so that a refusal is blamed on its very name at once. Of many, a command carries some
- * hundred: Redis takes half as long for them, and so do we.
+ * hundred: Redis takes half as long for them.
  *
  * @module
  */

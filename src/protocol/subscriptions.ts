@@ -84,7 +84,7 @@ interface OpenPlace extends Place {
 /** What one connection has confirmed. */
 export class Subscriptions {
   #desired: Desired;
-  /** With 100,000 names a look-up costs 150 to 300 ns: so whoever waits for answers keeps the places, which lie in order. */
+  /** With 100,000 names a look-up misses every cache: so whoever waits for answers keeps the places, which lie in order. */
   #places: Readonly<Record<Kind, Map<string, OpenPlace>>> = {
     channel: new Map(),
     pattern: new Map(),

@@ -1,6 +1,6 @@
 /** Runs one round of chaos on a server: a client behind a proxy, a publisher beside it, and everything that can go wrong. */
 
-import { Client, type ClientEvent, type Kind, type PubSub } from "@earshot/redis";
+import { Client, type ClientEvent, type PubSub } from "@earshot/redis";
 import { deadline, delay } from "@std/async";
 import { FaultyProxy } from "../../support/faulty_proxy.ts";
 import { fresh } from "../../support/ground.ts";
@@ -10,6 +10,7 @@ import { type Evidence, type Hold, moment } from "./evidence.ts";
 import { Listener } from "./listener.ts";
 import { type Action, type Fault, NAMES, type Plan, type StreamPlan, TARGETS, TICK_MS } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
+import { SUBSCRIBE, UNSUBSCRIBE } from "./verbs.ts";
 
 const KEEP_ALIVE = { idleMs: 150, timeoutMs: 200 };
 const CONNECT_TIMEOUT_MS = 300;
@@ -21,17 +22,6 @@ const MOST_MS = 120_000;
 /** How long a message may take, and how many are published at most until one is heard: a busy machine loses connections. */
 const HEARD_MS = 3_000;
 const MOST_TRIES = 4;
-
-const SUBSCRIBE: Readonly<Record<Kind, (pubsub: PubSub, name: string) => Promise<void>>> = {
-  channel: (pubsub, name) => pubsub.subscribe(name),
-  pattern: (pubsub, name) => pubsub.psubscribe(name),
-  shard: (pubsub, name) => pubsub.ssubscribe(name),
-};
-const UNSUBSCRIBE: typeof SUBSCRIBE = {
-  channel: (pubsub, name) => pubsub.unsubscribe(name),
-  pattern: (pubsub, name) => pubsub.punsubscribe(name),
-  shard: (pubsub, name) => pubsub.sunsubscribe(name),
-};
 
 /** Where it runs. */
 export interface Ground {

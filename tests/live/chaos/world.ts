@@ -1,6 +1,6 @@
 /** Runs one round of chaos on a server: a client behind a proxy, a publisher beside it, and everything that can go wrong. */
 
-import { Client, type ClientEvent, type PubSub } from "@earshot/redis";
+import { Client, type ClientEvent, type Kind, type PubSub } from "@earshot/redis";
 import { deadline, delay } from "@std/async";
 import { FaultyProxy } from "../../support/faulty_proxy.ts";
 import { fresh } from "../../support/ground.ts";

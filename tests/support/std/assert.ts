@@ -3,20 +3,25 @@ import nodeAssert from "node:assert/strict";
 
 export { AssertionError } from "node:assert";
 
+/** From Node 26 on a message that is undefined is refused. */
+function given(message: string | undefined): [string] | [] {
+  return message === undefined ? [] : [message];
+}
+
 export function assert(condition: unknown, message?: string): asserts condition {
   nodeAssert.ok(condition, message);
 }
 
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.deepStrictEqual(actual, expected, message);
+  nodeAssert.deepStrictEqual(actual, expected, ...given(message));
 }
 
 export function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): asserts actual is T {
-  nodeAssert.strictEqual(actual, expected, message);
+  nodeAssert.strictEqual(actual, expected, ...given(message));
 }
 
 export function assertMatch(actual: string, expected: RegExp, message?: string): void {
-  nodeAssert.match(actual, expected, message);
+  nodeAssert.match(actual, expected, ...given(message));
 }
 
 export function assertStringIncludes(actual: string, expected: string, message?: string): void {

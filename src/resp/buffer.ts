@@ -40,9 +40,9 @@ const LARGEST_SLAB = 2048;
  * They come in two ways. Whoever reads a socket reads into the {@linkcode room} of our own buffer: nothing is allocated,
  * and what was left over is moved to the front, never joined. A chunk in other memory is taken as it is while nothing
  * waits. Otherwise its front is copied behind what waits, as much as it takes to read past that; then the chunk is read
- * where it is. On Bun, whose sockets bring chunks of up to 512 KiB, a
- * payload of 64 KiB is then handed out where it lies, for 20 µs of processor time instead of 31. After a move at least half of the buffer is free, and a quarter of it
- * before the next one that is not for nothing, so that a byte is moved a constant number of times.
+ * where it is. On Bun, whose sockets bring chunks of up to 512 KiB, a payload of 64 KiB is then handed out where it lies,
+ * for 20 µs of processor time instead of 31. After a move at least half of the buffer is free, and a quarter of it before
+ * the next one that is not for nothing, so that a byte is moved a constant number of times.
  */
 export class Inbox {
   /** Holds the waiting bytes, and others that do not count. */

@@ -139,10 +139,11 @@ export class FaultyProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = [...this.#lines].map((line) => line.closed);
+    // Nobody is let in any more before those that are there are shown out: whoever came between would stay.
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.cut();
-    await Promise.all(closed);
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await closed;
+    await Promise.all([...this.#lines].map((line) => line.closed));
   }
 
   #accept(near: Socket, target: number): void {

@@ -42,7 +42,8 @@ export class Listener {
     this.state = "leaving";
     this.evidence.ended = "cut short";
     this.#wake();
-    await this.#leave();
+    // As the platform has it, to cancel a stream that has failed meanwhile rejects with why.
+    await this.#leave().catch((error) => this.#failed(error));
     await this.ended;
   }
 

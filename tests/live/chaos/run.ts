@@ -6,7 +6,7 @@
  */
 
 import process from "node:process";
-import { delay } from "@std/async";
+import { deadline, delay } from "@std/async";
 import { Dice } from "../../support/dice.ts";
 import { type RedisServer, startServer } from "../../support/redis_server.ts";
 import { judge } from "./judge.ts";
@@ -15,6 +15,9 @@ import { type Outcome, runRound, USER } from "./world.ts";
 
 /** How many rounds run at a time. */
 const SIDE_BY_SIDE = 16;
+
+/** Longer than a round that is given up: a lot that takes as long hangs where no round does. */
+const LOT_MS = 150_000;
 
 /** How much of what is wrong with one round is worth telling. */
 const MOST_LINES = 8;
@@ -79,7 +82,9 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   });
   using lag = new Lag();
   while (report.rounds < rounds && report.seconds < seconds && report.failures.length === 0) {
-    await runLot(server, lag, report, Math.min(SIDE_BY_SIDE, rounds - report.rounds));
+    const first = report.seed + report.rounds;
+    const lot = runLot(server, lag, report, Math.min(SIDE_BY_SIDE, rounds - report.rounds));
+    await deadline(lot, LOT_MS).catch((error) => report.failures.push(`CHAOS_SEED=${first} hangs: ${error}`));
     report.seconds = (performance.now() - began) / 1_000;
     onProgress?.(report);
   }

@@ -199,6 +199,8 @@ class Line {
   }
 
   freeze(directions: readonly Direction[]): void {
+    // It may have gone before, and wait in a stall for its end to pass.
+    if (directions.includes("up") && this.up.isEnding) return this.cut();
     for (const direction of directions) this[direction].freeze();
   }
 
@@ -244,6 +246,11 @@ class Pipe {
     this.#to = to;
     this.#options = options;
     this.#flow = options.flow;
+  }
+
+  /** Does the end that has come wait to be passed on? */
+  get isEnding(): boolean {
+    return this.#end === "due";
   }
 
   take(bytes: Buffer): void {

@@ -9,8 +9,7 @@ import type { Dial } from "./transport.ts";
 
 /**
  * Dials with Deno's own sockets on Deno, with `cloudflare:sockets` on Workers, and with `node:net` and `node:tls` everywhere
- * else. The leaf that is not needed is
- * never loaded.
+ * else. The leaf that is not needed is never loaded.
  *
  * @throws {ConnectionError} when the endpoint cannot be reached; its text says why, its `cause` is the platform's error
  */

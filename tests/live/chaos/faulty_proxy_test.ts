@@ -186,3 +186,13 @@ onStage("Who does not read is not read for, and gets everything in the end", asy
   near.socket.resume();
   await until("all of it", 10_000, () => near.pieces.reduce((sum, bytes) => sum + bytes, 0) === total);
 });
+
+onStage("A client that left during a stall has left, also where a freeze follows", async (stage) => {
+  const { near, far } = await stage.join();
+  stage.proxy.stall();
+  near.socket.end();
+  await delay(100);
+  assertEquals(far.ended, "no");
+  stage.proxy.freeze("present", ["up", "down"]);
+  await until("the server hears of it", 5_000, () => far.ended !== "no");
+});

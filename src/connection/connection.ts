@@ -82,6 +82,11 @@ export class Connection {
     return this.#session.subscriptions;
   }
 
+  /** Has it ended? */
+  get hasEnded(): boolean {
+    return this.#state === "ended";
+  }
+
   /** When the credentials expire that it was opened with, in milliseconds since the epoch; undefined: never. */
   get expiresAt(): number | undefined {
     return this.#options.expiresAt;

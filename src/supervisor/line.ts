@@ -13,7 +13,7 @@ import { ConnectionError, type RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import type { SessionEvent } from "../protocol/session.ts";
-import type { Desired } from "../protocol/subscriptions.ts";
+import type { Desired, Subscriptions } from "../protocol/subscriptions.ts";
 import type { KindedName } from "./calls.ts";
 import { Move } from "./move.ts";
 import type { Denials } from "./roster.ts";
@@ -62,9 +62,15 @@ export class Line {
     this.#listener = listener;
   }
 
-  /** The live connection. */
+  /** The live connection. While another one is about to take its place it may have ended. */
   get connection(): Connection | undefined {
     return this.#connection;
+  }
+
+  /** What the server has confirmed on it; undefined where it has ended. */
+  get confirmed(): Subscriptions | undefined {
+    const connection = this.#connection;
+    return connection?.hasEnded ? undefined : connection?.subscriptions;
   }
 
   /** Where it goes, or went last. */

@@ -101,15 +101,14 @@ export class Roster {
   }
 
   /**
-   * Another connection has become the live one, without a break: `had` is what the old one had confirmed, `denials` what
-   * the new one was refused. Gives what there is to tell, and which names are lost by it.
+   * Another connection has become the live one, without a break: `had` is what the old one had confirmed, `has` what the
+   * new one has, `denials` what that was refused. Gives what there is to tell, and which names are lost by it.
    */
-  taken(had: Subscriptions, denials: Denials): Taken {
-    const has = this.#confirmed()!;
+  taken(had: Subscriptions, has: Subscriptions, denials: Denials): Taken {
     const events: Taken["events"][number][] = [];
     const refused: Record<Kind, Place[]> = { channel: [], pattern: [], shard: [] };
     for (const { kind, name } of this.names()) {
-      if (!this.has(kind, name)) continue;
+      if (has.state(kind, name) !== "subscribed") continue;
       this.#denials[kind].delete(name);
       if (had.state(kind, name) !== "subscribed") events.push({ type: "subscribed", kind, name });
     }

@@ -32,7 +32,7 @@ type Lost = { readonly lastHeard: number; readonly subscriptions: Pick<Subscript
 export class Supervisor {
   #options: SupervisorOptions;
   #listener: SupervisorListener;
-  #roster = new Roster(() => this.#line.connection?.subscriptions);
+  #roster = new Roster(() => this.#line.confirmed);
   #line: Line;
   #calls: Calls;
   #canary: Canary | undefined;
@@ -253,7 +253,7 @@ export class Supervisor {
       await this.wait("synced", "present", names, { signal });
       const { connection } = this.#line;
       if (names.length === 0) return;
-      // Lost in this very turn.
+      // Lost in this very turn: its names are settled no longer, so there is something to wait for.
       if (connection === undefined) continue;
       if (await new Promise((resolve) => connection.ask(["PING"], resolve)) !== undefined) return;
     }
@@ -348,7 +348,7 @@ export class Supervisor {
   /** Another connection has taken the place of `old`, by a planned move. */
   #moved(old: Connection, denials: Denials, how: "whole" | "lossy"): void {
     if (how === "lossy") this.#lost(old, "migration");
-    const { events, refused } = this.#roster.taken(old.subscriptions!, denials);
+    const { events, refused } = this.#roster.taken(old.subscriptions!, this.#line.connection!.subscriptions!, denials);
     this.#lost({ lastHeard: old.lastHeard, subscriptions: refused }, "migration");
     for (const event of events) this.#emit(event);
     // It is none of the reconnections.

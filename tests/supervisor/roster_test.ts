@@ -105,7 +105,7 @@ test("of another connection that is the live one, it tells what is different, an
   const denials = Object.keys(answers).map((
     name,
   ) => ({ type: "denied", kind: "channel", name, error: refusal } as const));
-  const { events, refused } = roster.taken(had, denials);
+  const { events, refused } = roster.taken(had, has, denials);
   assertEquals(events.map(({ type, name }) => `${type} ${name}`), [
     "subscribed later",
     "subscribed granted",

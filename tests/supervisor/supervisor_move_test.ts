@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { settle } from "../support/manual_clock.ts";
 import type { ModelConnection } from "../support/model_network.ts";
 import { test } from "../support/test.ts";
-import { push } from "../support/wire.ts";
+import { PONG, push } from "../support/wire.ts";
 import { Bench } from "./supervisor_bench.ts";
 
 const PUBLISHED = { type: "integer", value: 2n } as const;
@@ -40,6 +40,40 @@ test("to unsubscribe while it moves is done when the new connection takes over, 
   await settle();
   assertEquals([gone.end, bench.states()], ["done", ["n subscribed"]]);
   assertEquals(bench.told.slice(-2), ["unsubscribed guest", "ready"]);
+  await bench.supervisor.close();
+  await bench.assertLeftNothing();
+});
+
+test("The old connection ends while its move is under way: its names are pending, and synced() waits for the new one", async () => {
+  const bench: Bench = new Bench({
+    peer: (count) => ({
+      answer: ([verb]) => {
+        if (verb === "PUBLISH") return [PUBLISHED];
+        // The new server says when the move is over.
+        return count === 2 && verb === "PING" ? [] : undefined;
+      },
+    }),
+  });
+  bench.subscribe(["n"]);
+  await settle();
+  const [from] = bench.network.connections;
+  from!.send(push("MOVING", 1, 30, "new:7000"));
+  await settle();
+  const to = bench.network.last;
+  from!.close();
+  await settle();
+  const pings = to.peer.commands.filter((line) => line === "PING").length;
+  // Were it still subscribed, synced() would ask a connection that has ended, for ever and in this very turn.
+  assertEquals([bench.states(), pings], [["n pending"], 2]);
+  let end = "waiting";
+  const synced = bench.supervisor.synced({}).then(() => end = "done");
+  await settle();
+  assertEquals(end, "waiting");
+  to.send(...new Array(pings).fill(PONG));
+  await settle();
+  assertEquals([bench.states(), to.peer.commands.filter((line) => line === "PING").length], [["n subscribed"], 3]);
+  to.send(PONG);
+  await synced;
   await bench.supervisor.close();
   await bench.assertLeftNothing();
 });

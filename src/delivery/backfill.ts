@@ -11,7 +11,7 @@ import type { Clock } from "../connection/clock.ts";
 import { ConnectionError, RedisError, TimeoutError } from "../errors.ts";
 import type { Gap, Message } from "../message.ts";
 import type { Source } from "../stream/stream.ts";
-import { merge } from "./gap.ts";
+import { merge, settled } from "./gap.ts";
 import type { StreamSettings } from "./options.ts";
 
 /** A delivery, as this sees it. */
@@ -146,7 +146,7 @@ export class Backfill<T> implements Source<Message<T>> {
   /** There may be something to take. */
   #settle(outcome: Outcome | undefined): void {
     if (outcome !== undefined) {
-      const gap = { ...this.#fill!.gap, backfill: outcome };
+      const gap = settled(this.#fill!.gap, outcome);
       this.#fill = undefined;
       if (this.#held === undefined) this.#delivery.giveGap(gap);
       else this.#held = { ...this.#held, gap };

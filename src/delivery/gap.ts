@@ -28,6 +28,14 @@ function overflowGap(at: number, dropped: number): Gap {
   return { reasons: ["overflow"], since: new Date(at), downMs: 0, dropped };
 }
 
+/** A stretch of time, in milliseconds since the epoch. */
+type Stretch = readonly [from: number, to: number];
+
+/** The stretches that a gap of several counts: what it tells, their sum, does not say which time another one has in common with it. */
+const STRETCHES = new WeakMap<Gap, readonly Stretch[]>();
+/** So many of them are told apart; of two that are older only how long they took is kept. */
+const MOST_STRETCHES = 32;
+
 /**
  * One gap for two that meet. The time that both count is counted once. Where one of them is filled, only the other is
  * left to tell; where one is still to be filled, so is the whole.
@@ -38,15 +46,43 @@ export function merge(a: Gap | undefined, b: Gap | undefined): Gap | undefined {
     if (a.backfill === "filled") return b;
     if (b.backfill === "filled") return a;
   }
-  const [first, second] = a.since <= b.since ? [a, b] : [b, a];
-  const apartMs = second.since.getTime() - first.since.getTime();
+  const stretches = union([...stretchesOf(a), ...stretchesOf(b)]);
   const gap = {
     reasons: [...new Set<GapReason>([...a.reasons, ...b.reasons])],
-    since: first.since,
-    downMs: apartMs < first.downMs ? Math.max(first.downMs, apartMs + second.downMs) : first.downMs + second.downMs,
+    since: a.since <= b.since ? a.since : b.since,
+    downMs: stretches.reduce((sum, [from, to]) => sum + to - from, 0),
     dropped: a.dropped + b.dropped,
+    ...a.backfill !== undefined && a.backfill === b.backfill ? { backfill: a.backfill } : {},
   };
-  return a.backfill !== undefined && a.backfill === b.backfill ? { ...gap, backfill: a.backfill } : gap;
+  STRETCHES.set(gap, stretches);
+  return gap;
+}
+
+/** What became of a gap: it counts the same time. */
+export function settled(gap: Gap, backfill: NonNullable<Gap["backfill"]>): Gap {
+  const told = { ...gap, backfill };
+  STRETCHES.set(told, stretchesOf(gap));
+  return told;
+}
+
+function stretchesOf(gap: Gap): readonly Stretch[] {
+  const from = gap.since.getTime();
+  return STRETCHES.get(gap) ?? (gap.downMs > 0 ? [[from, from + gap.downMs]] : []);
+}
+
+/** The same time, each part of it once, in order. */
+function union(stretches: Stretch[]): readonly Stretch[] {
+  const all: [from: number, to: number][] = [];
+  for (const [from, to] of stretches.sort((a, b) => a[0] - b[0])) {
+    const last = all.at(-1);
+    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    else all.push([from, to]);
+  }
+  while (all.length > MOST_STRETCHES) {
+    const [from, to] = all.shift()!;
+    all[0]![0] -= to - from;
+  }
+  return all;
 }
 
 /** The same message with `gap` before it, and before what it had to tell itself. */

@@ -53,3 +53,20 @@ test("Of two names that were refused each is told when it is back, and the time 
     "4",
   ]);
 });
+
+test("A loss that was told twice, on messages that were dropped, counts once beside an older one", () => {
+  const { delivery, owner } = newDelivery({ maxQueuedMessages: 1 });
+  const lose = (since: number, until: number) => {
+    delivery.lost(since);
+    owner.clock.ms = until - 100;
+    deliver(delivery, "before every name is back");
+    owner.clock.ms = until;
+    delivery.recovered(until);
+    deliver(delivery, "after");
+  };
+  lose(5_000, 5_300);
+  lose(10_000, 10_500);
+  assertEquals(takeAll(delivery), [
+    ["after", { ...gap(["reconnect", "overflow"], 5_000, 300 + 500), dropped: 3 }],
+  ]);
+});

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { lossGap, merge, Place, replacedGap } from "../../src/delivery/gap.ts";
+import { lossGap, merge, Place, replacedGap, settled } from "../../src/delivery/gap.ts";
 import type { Gap } from "../../src/message.ts";
+import { Dice } from "../support/dice.ts";
 import { test } from "../support/test.ts";
 import { EPOCH, FakeClock } from "./fake_owner.ts";
 
@@ -30,6 +31,50 @@ test("Times in which nothing was heard add up, and what two gaps both count is c
     [gap(0, 100), gap(50, 10), gap(0, 100)],
   ];
   for (const [a, b, both] of cases) assertEquals([merge(a, b), merge(b, a)], [both, both]);
+});
+
+/** The loss that a stream is told of twice: on the first message after it, and when every name is back. */
+const FIRST = gap(1_000, 40);
+const WHOLE = gap(1_000, 90);
+
+test("What was counted before is not counted again, whatever else has been merged", () => {
+  const overflow = gap(0, 0, { reasons: ["overflow"], dropped: 3 });
+  for (const earlier of [gap(0, 100), overflow, merge(overflow, gap(500, 100))!]) {
+    const { downMs } = earlier;
+    const inTurn = merge(merge(earlier, FIRST), WHOLE)!;
+    assertEquals([inTurn.since, inTurn.downMs], [earlier.since, downMs + 90]);
+    assertEquals(merge(merge(earlier, WHOLE), FIRST)!.downMs, downMs + 90);
+    assertEquals(merge(merge(earlier, FIRST), merge(WHOLE, gap(2_000, 5)))!.downMs, downMs + 95);
+    // A filled half leaves the rest; what was not filled still knows its times.
+    assertEquals(merge(settled(merge(earlier, FIRST)!, "unfilled"), WHOLE)!.downMs, downMs + 90);
+  }
+});
+
+test("Whatever gaps meet, and in whichever order, each millisecond is counted once", () => {
+  const dice = new Dice(5);
+  const some = (most: number) => Math.floor(dice.next() * most);
+  for (let round = 0; round < 500; round++) {
+    const gaps = Array.from({ length: 2 + some(8) }, () => gap(some(60), some(3) === 0 ? 0 : some(12)));
+    const down = new Set(
+      gaps.flatMap(({ since, downMs }) => Array.from({ length: downMs }, (_, i) => Number(since) + i)),
+    );
+    const waiting = [...gaps];
+    while (waiting.length > 1) {
+      const [a] = waiting.splice(some(waiting.length), 1);
+      const at = some(waiting.length);
+      waiting[at] = merge(a, waiting[at])!;
+    }
+    const since = new Date(Math.min(...gaps.map(({ since }) => Number(since))));
+    assertEquals([waiting[0]!.since, waiting[0]!.downMs], [since, down.size]);
+  }
+});
+
+test("Of very many losses the newest are told apart, and the sum of all is right", () => {
+  let all: Gap | undefined;
+  for (let i = 0; i < 10_000; i++) {
+    all = merge(merge(all, gap(i * 100, 4)), gap(i * 100, 10));
+  }
+  assertEquals([all!.since.getTime(), all!.downMs], [SINCE, 100_000]);
 });
 
 test("Of two gaps the reasons come together, each once, and the dropped messages add up", () => {

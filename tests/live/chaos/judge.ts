@@ -216,15 +216,16 @@ class StreamJudge {
       this.#say(`a lost connection told before ${number}, and there was none: ${tell(gap)}`);
       return;
     }
-    // What a dropped message had to tell is merged with what others had: older, and in part the same time.
-    if (!gap.reasons.includes("overflow")) this.#narrow(gap, { number, at, index, disconnected });
+    this.#narrow(gap, { number, at, index, disconnected });
     if (since + gap.downMs > at + CLOCKS_MS) this.#say(`the gap before ${number} ends after it came: ${tell(gap)}`);
   }
 
   /** It begins after what was heard before the loss, and is no longer than the losses that it means. */
   #narrow(gap: Gap, told: { number: number; at: number; index: number; disconnected: number }): void {
     const since = gap.since.getTime();
-    for (const { number, at } of this.#stream.taken.slice(0, told.index)) {
+    // What was dropped first may be older than any loss.
+    const before = gap.reasons.includes("overflow") ? [] : this.#stream.taken.slice(0, told.index);
+    for (const { number, at } of before) {
       const afterMs = (this.#byNumber.get(number)?.sent ?? 0) - since;
       if (at >= told.disconnected - CLOCKS_MS || afterMs <= CLOCKS_MS) continue;
       return this.#say(`${number} was heard ${afterMs} ms after the gap before ${told.number} begins`);

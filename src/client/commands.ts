@@ -127,8 +127,10 @@ export class Commands {
   }
 
   #dispatch(call: Call, command: readonly Argument[] | Uint8Array): void {
-    if (this.#state === "live") {
-      this.#sent.set(this.#connection!.command(call.verb, command), call);
+    const connection = this.#connection;
+    // One that has ended answers nothing: who comes in the very moment shares its fate, see #end.
+    if (this.#state === "live" && !connection!.hasEnded) {
+      this.#sent.set(connection!.command(call.verb, command), call);
       return;
     }
     // Encoded now: the bytes among its arguments are the caller's again as soon as this returns.
@@ -140,7 +142,6 @@ export class Commands {
 
   /** One connection after the other, as long as there is one to take over. */
   async #run(): Promise<void> {
-    let cause: RedisError;
     try {
       const endpoint = await this.#topology.locate();
       const connection = await openConnection(endpoint, this.#link, {
@@ -151,18 +152,24 @@ export class Commands {
       if (this.#state === "closed") connection.abort(new ConnectionError("Gave up connecting: the client was closed"));
       else this.#connection = connection;
       connection.start();
-      cause = await this.#follow(connection);
+      await this.#follow(connection);
     } catch (error) {
-      cause = error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
+      this.#end(
+        error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error }),
+      );
     }
+  }
+
+  /** There is no connection any more: the next command makes one. */
+  #end(cause: RedisError): void {
     this.#connection = undefined;
     if (this.#state !== "closed") this.#state = "idle";
     for (const call of this.#unsent.keys()) call.reject(cause);
     this.#unsent.clear();
   }
 
-  /** Goes from connection to connection; gives what ended the last. */
-  async #follow(connection: Connection): Promise<RedisError> {
+  /** Goes from connection to connection. */
+  async #follow(connection: Connection): Promise<void> {
     for (;;) {
       const cause = await connection.ended;
       this.#upkeep?.stop();
@@ -174,7 +181,7 @@ export class Commands {
       }
       const next = this.#next;
       this.#next = undefined;
-      if (next === undefined) return cause;
+      if (next === undefined) return this.#end(cause);
       this.#connection = connection = next.connection;
       if (this.#state === "closed") connection.abort(new ConnectionError("The client was closed"));
       else this.#open(next);

@@ -8,6 +8,7 @@ import {
   TimeoutError,
 } from "@earshot/redis";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { deadline } from "@std/async";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { test } from "../support/test.ts";
 import { isSettled, turn } from "../support/turn.ts";
@@ -123,6 +124,22 @@ onStage("A command that was on its way when the connection broke is not known to
   assertEquals(await redis.publish("news", "again"), 0);
   await turn();
   assertEquals(stage.sent("PUBLISH", "INCR"), ["PUBLISH news again"]);
+});
+
+onStage("A command comes to an end at whatever moment of a loss it is sent", async (stage) => {
+  const redis = stage.client();
+  await redis.patternCount();
+  stage.broker.disconnectAll();
+  const ends: Promise<string>[] = [];
+  for (let moment = 0; moment < 40; moment++) {
+    ends.push(
+      redis.patternCount().then(() => "answered", (error) => error instanceof ConnectionError ? "lost" : error),
+    );
+    await Promise.resolve();
+  }
+  const all = await deadline(Promise.all(ends), 5_000);
+  assertEquals(all.toSorted(), all.toReversed(), "first some are lost, then all are answered");
+  assertEquals([all[0], all.at(-1)], ["lost", "answered"]);
 });
 
 onStage("After a lost connection the next command opens another, also in the very same turn", async (stage) => {

@@ -14,12 +14,14 @@ import type { DecodeError } from "../errors.ts";
 import type { Kind, Message } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver, Topic } from "../run/topics.ts";
 
 /** What the hub asks of the connection. */
 export interface Subscriber {
+  /** Whose entries keep who holds a name. */
+  readonly desired: Desired;
   /** A name is wanted from now on. */
   want(kind: Kind, name: string): void;
   /** A name is wanted no longer. */
@@ -70,7 +72,6 @@ type Held = Delivery | Holders;
 /** The local streams of one connection. */
 export class Hub {
   #subscriber: Subscriber;
-  #held: Readonly<Record<Kind, Map<string, Held>>> = { channel: new Map(), pattern: new Map(), shard: new Map() };
   /** Changes whenever a name has other holders: what a topic remembers was found in one version. */
   #version = 0;
   /** Who hears that a message came on which private channel. */
@@ -86,41 +87,51 @@ export class Hub {
 
   /** A stream wants a name; false where it has it already. */
   add(delivery: Delivery, { kind, name }: KindedName): boolean {
-    const held = this.#held[kind].get(name);
+    const entry = this.#subscriber.desired.entry(kind, name);
+    const held = heldBy(entry);
     // Also where it is held already: to ask again for a name that was refused is to try again.
     this.#subscriber.want(kind, name);
     if (has(held, delivery)) return false;
     this.#version++;
-    if (held === undefined) this.#held[kind].set(name, delivery);
+    if (held === undefined) entry.holder = delivery;
     else if (held instanceof Holders) held.add(delivery);
-    else this.#held[kind].set(name, new Holders().add(held).add(delivery));
+    else entry.holder = new Holders().add(held).add(delivery);
     return true;
   }
 
   /** A stream lets go of a name; nothing happens where it has it not. */
   remove(delivery: Delivery, { kind, name }: KindedName): void {
-    const held = this.#held[kind].get(name);
+    const entry = this.#subscriber.desired.find(kind, name);
+    const held = heldBy(entry);
     if (!has(held, delivery)) return;
     this.#version++;
     if (held instanceof Holders) {
       held.delete(delivery);
       if (held.all.size > 0) return;
     }
-    this.#held[kind].delete(name);
+    entry!.holder = undefined;
     this.#subscriber.drop(kind, name);
   }
 
   /** The names of a kind that a stream has. */
   names(delivery: Delivery, kind: Kind): KindedName[] {
     const names: KindedName[] = [];
-    for (const [name, held] of this.#held[kind]) if (has(held, delivery)) names.push({ kind, name });
+    for (const entry of this.#subscriber.desired.entries(kind)) {
+      if (has(heldBy(entry), delivery)) names.push({ kind, name: entry.name });
+    }
     return names;
   }
 
   /** Forgets everybody, and drops nothing: the connection wants nothing any more. */
   clear(): void {
     this.#version++;
-    for (const kind of KIND_NAMES) this.#held[kind].clear();
+    const { desired } = this.#subscriber;
+    for (const kind of KIND_NAMES) {
+      for (const entry of desired.entries(kind)) {
+        entry.holder = undefined;
+        desired.tidy(entry);
+      }
+    }
   }
 
   /** Hands messages to all that want them, until the run is halted. */
@@ -150,12 +161,12 @@ export class Hub {
     // Also by a pattern: it may match what is private.
     if (isPrivate(topic.channel)) {
       topic.receiver = topic.kind === "channel" && this.#ears.get(topic.channel) || this.#private;
-    } else topic.receiver = this.#held[topic.kind].get(topic.pattern ?? topic.channel);
+    } else topic.receiver = this.#subscriber.desired.find(topic.kind, topic.pattern ?? topic.channel)?.holder;
   }
 
   /** The streams that have one of these names. */
   holders(names: readonly KindedName[]): Set<Delivery> {
-    return new Set(names.flatMap(({ kind, name }) => [...listOf(this.#held[kind].get(name))]));
+    return new Set(names.flatMap(({ kind, name }) => [...this.#holders(kind, name)]));
   }
 
   /** The connection is lost: tells the streams that had a confirmed name; true where there was one. */
@@ -164,11 +175,16 @@ export class Hub {
     for (const kind of KIND_NAMES) {
       for (const { name, state } of confirmed.places(kind)) {
         if (state !== "subscribed") continue;
-        for (const delivery of listOf(this.#held[kind].get(name))) concerned.add(delivery);
+        for (const delivery of this.#holders(kind, name)) concerned.add(delivery);
       }
     }
     for (const delivery of concerned) delivery.lost(since, reason);
     return concerned.size > 0;
+  }
+
+  #holders(kind: Kind, name: string): Iterable<Delivery> {
+    const held = heldBy(this.#subscriber.desired.find(kind, name));
+    return held === undefined ? [] : held instanceof Holders ? held.all : [held];
   }
 }
 
@@ -176,6 +192,7 @@ function has(held: Held | undefined, delivery: Delivery): boolean {
   return held === delivery || (held instanceof Holders && held.all.has(delivery));
 }
 
-function listOf(held: Held | undefined): Iterable<Delivery> {
-  return held === undefined ? [] : held instanceof Holders ? held.all : [held];
+/** Nobody but the hub writes it. */
+function heldBy(entry: Entry | undefined): Held | undefined {
+  return entry?.holder as Held | undefined;
 }

@@ -10,13 +10,14 @@
  *    while our own unsubscription is on its way: `unsubscribing` × `revoked` stays, since one acknowledgement is due.
  * 6. `denied` is kept until the connection ends or somebody asks again (`retried`), so that a refusal makes no loop.
  *
- * This file does not know RESP, time, or who waits for what.
+ * This file does not know RESP or time; who waits for a name, and who takes its messages, it only keeps.
  *
  * @module
  */
 
-import { ProtocolError } from "../errors.ts";
+import { ProtocolError, type RedisError, type ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
+import type { Receiver } from "../run/topics.ts";
 import { KIND_NAMES, KINDS } from "./kind.ts";
 
 /** Where one name stands on one connection. */
@@ -39,36 +40,132 @@ export const TRANSITIONS: Readonly<
   denied: { retried: "absent", disconnected: "absent" },
 };
 
-/** A set of (kind, name). */
+/** Somebody who waits until names have come to rest. */
+export interface Call {
+  readonly wants: "present" | "absent";
+  /** How many of its names are not at rest. */
+  pending: number;
+  refusal: ReplyError | undefined;
+  readonly settle: (error: RedisError | undefined) => void;
+}
+
+/** A name of one kind, and all that is kept for it: whoever deals with names finds it by one look-up. */
+export class Entry {
+  readonly kind: Kind;
+  readonly name: string;
+  /** `known`: it is not wanted, but something is kept for it. `gone`: it is in no table. */
+  state: "wanted" | "known" | "gone" = "known";
+  /** Where it stands on one connection, and so on: nearly always there is but one. */
+  place: OpenPlace | undefined = undefined;
+  /** Who waits for it: nearly always one call, so that it costs no collection of its own. Kept by `Calls`. */
+  waiting: Call | Set<Call> | undefined = undefined;
+  /** Who takes its messages. Kept by the hub. */
+  holder: Receiver | undefined = undefined;
+  /** What was looked up after it the last time. */
+  next: Entry = this;
+
+  /** An entry that is in no table yet. */
+  constructor(kind: Kind, name: string) {
+    this.kind = kind;
+    this.name = name;
+  }
+}
+
+/**
+ * What is wanted, and what is kept for its names.
+ *
+ * With 100,000 names each look-up in a map misses every cache. But names are nearly always gone through in one order: so
+ * the entry that was found last, and what came after it the last time, are compared first.
+ */
 export class Desired {
-  #names: Readonly<Record<Kind, Set<string>>> = { channel: new Set(), pattern: new Set(), shard: new Set() };
+  #entries: Readonly<Record<Kind, Map<string, Entry>>> = { channel: new Map(), pattern: new Map(), shard: new Map() };
+  #last = new Entry("channel", "");
+  #next = this.#last;
+
+  /** Nothing is wanted. */
+  constructor() {
+    this.#last.state = "gone";
+  }
 
   /** Adds a name; false where it was there. */
   add(kind: Kind, name: string): boolean {
-    const names = this.#names[kind];
-    const { size } = names;
-    return names.add(name).size > size;
+    const entry = this.entry(kind, name);
+    const isNew = entry.state !== "wanted";
+    entry.state = "wanted";
+    return isNew;
   }
 
   /** Removes a name; false where it was not there. */
   delete(kind: Kind, name: string): boolean {
-    return this.#names[kind].delete(name);
+    const entry = this.find(kind, name);
+    if (entry?.state !== "wanted") return false;
+    entry.state = "known";
+    this.tidy(entry);
+    return true;
   }
 
   /** Is it wanted? */
   has(kind: Kind, name: string): boolean {
-    return this.#names[kind].has(name);
+    return this.find(kind, name)?.state === "wanted";
   }
 
-  /** The wanted names of a kind, in the order in which they were first wanted. */
-  names(kind: Kind): ReadonlySet<string> {
-    return this.#names[kind];
+  /** The wanted names of a kind, in the order in which they became known. */
+  names(kind: Kind): string[] {
+    const names: string[] = [];
+    for (const { state, name } of this.entries(kind)) if (state === "wanted") names.push(name);
+    return names;
   }
 
   /** Wants nothing any more. */
   clear(): void {
-    for (const kind of KIND_NAMES) this.#names[kind].clear();
+    for (const kind of KIND_NAMES) {
+      for (const entry of this.entries(kind)) {
+        entry.state = "known";
+        this.tidy(entry);
+      }
+    }
   }
+
+  /** What is kept for the names of a kind. */
+  entries(kind: Kind): Iterable<Entry> {
+    return this.#entries[kind].values();
+  }
+
+  /** What is kept for a name; undefined where that is nothing. */
+  find(kind: Kind, name: string): Entry | undefined {
+    if (isOf(this.#last, kind, name)) return this.#last;
+    if (isOf(this.#next, kind, name)) return this.#pass(this.#next);
+    const entry = this.#entries[kind].get(name);
+    return entry && this.#pass(this.#last.next = entry);
+  }
+
+  /** The same; what it gives is in the table until it is tidied. */
+  entry(kind: Kind, name: string): Entry {
+    const found = this.find(kind, name);
+    if (found !== undefined) return found;
+    const entry = new Entry(kind, name);
+    this.#entries[kind].set(name, entry);
+    return this.#pass(this.#last.next = entry);
+  }
+
+  /** Forgets an entry for which nothing is kept any more. */
+  tidy(entry: Entry): void {
+    if (entry.state !== "known" || entry.place !== undefined) return;
+    if (entry.waiting !== undefined || entry.holder !== undefined) return;
+    this.#entries[entry.kind].delete(entry.name);
+    entry.state = "gone";
+    // Whoever keeps it should not keep what came after it.
+    entry.next = entry;
+  }
+
+  #pass(entry: Entry): Entry {
+    this.#next = entry.next;
+    return this.#last = entry;
+  }
+}
+
+function isOf(entry: Entry, kind: Kind, name: string): boolean {
+  return entry.name === name && entry.kind === kind && entry.state !== "gone";
 }
 
 /** A name that is not absent on one connection, and where it stands. */
@@ -77,23 +174,23 @@ export interface Place {
   readonly state: SubscriptionState;
 }
 
+/** Such a place, as its connection keeps it. */
 interface OpenPlace extends Place {
+  readonly entry: Entry;
+  readonly owner: Subscriptions;
   state: SubscriptionState;
+  /** That on another connection, while there are two. */
+  other: OpenPlace | undefined;
 }
 
 /** What one connection has confirmed. */
 export class Subscriptions {
   #desired: Desired;
-  /** With 100,000 names a look-up misses every cache: so whoever waits for answers keeps the places, which lie in order. */
-  #places: Readonly<Record<Kind, Map<string, OpenPlace>>> = {
-    channel: new Map(),
-    pattern: new Map(),
-    shard: new Map(),
-  };
+  #size = 0;
   /** How many names are subscribing or unsubscribing. */
   #unsettled = 0;
 
-  /** Starts with nothing confirmed; `desired` is read, never written. */
+  /** Starts with nothing confirmed; of `desired` it keeps the places of its names, until {@linkcode end}. */
   constructor(desired: Desired) {
     this.#desired = desired;
   }
@@ -105,22 +202,45 @@ export class Subscriptions {
 
   /** How many names are not absent, of all kinds. */
   get size(): number {
-    return this.#places.channel.size + this.#places.pattern.size + this.#places.shard.size;
+    return this.#size;
   }
 
   /** Where a name stands. */
   state(kind: Kind, name: string): SubscriptionState {
-    return this.#places[kind].get(name)?.state ?? "absent";
+    return this.stateOf(this.#desired.find(kind, name));
+  }
+
+  /** The same. */
+  stateOf(entry: Entry | undefined): SubscriptionState {
+    return this.#placeOf(entry)?.state ?? "absent";
   }
 
   /** The place of a name; undefined where it is absent. */
   place(kind: Kind, name: string): Place | undefined {
-    return this.#places[kind].get(name);
+    return this.#placeOf(this.#desired.find(kind, name));
   }
 
   /** The names of a kind that are not absent. */
-  places(kind: Kind): Iterable<Place> {
-    return this.#places[kind].values();
+  places(kind: Kind): Place[] {
+    const places: Place[] = [];
+    if (this.#size === 0) return places;
+    for (const entry of this.#desired.entries(kind)) {
+      const place = this.#placeOf(entry);
+      if (place !== undefined) places.push(place);
+    }
+    return places;
+  }
+
+  /** The connection is over, and nobody asks any more what it had: every name is absent. */
+  end(): void {
+    this.#unsettled = 0;
+    for (const kind of KIND_NAMES) {
+      if (this.#size === 0) return;
+      for (const entry of this.#desired.entries(kind)) {
+        const place = this.#placeOf(entry);
+        if (place !== undefined) this.#remove(place);
+      }
+    }
   }
 
   /**
@@ -130,51 +250,70 @@ export class Subscriptions {
    */
   input(kind: Kind, name: string, input: SubscriptionInput): void {
     const place = this.#look(kind, name);
-    this.#set(kind, place, after(kind, place, input));
+    this.#set(place, after(kind, place, input));
   }
 
   /** What has to be sent for this name, which counts as sent from now on. */
   reconcile(kind: Kind, name: string): SubscriptionAction {
     const place = this.#look(kind, name);
-    return this.#reconcile(kind, place, place.state);
+    return this.#reconcile(place, place.state);
   }
 
   /**
    * {@linkcode input}, then {@linkcode reconcile}. A name that waits for its answer may be given by its place, which spares
-   * the look-ups.
+   * the look-up.
    *
    * @throws {ProtocolError} as {@linkcode input}
    */
   advance(kind: Kind, which: string | Place, input: SubscriptionInput): SubscriptionAction {
     const place = typeof which === "string" ? this.#look(kind, which) : which as OpenPlace;
-    return this.#reconcile(kind, place, after(kind, place, input));
+    return this.#reconcile(place, after(kind, place, input));
+  }
+
+  #placeOf(entry: Entry | undefined): OpenPlace | undefined {
+    let place = entry?.place;
+    while (place !== undefined && place.owner !== this) place = place.other;
+    return place;
   }
 
   #look(kind: Kind, name: string): OpenPlace {
-    return this.#places[kind].get(name) ?? { name, state: "absent" };
+    const entry = this.#desired.find(kind, name) ?? new Entry(kind, name);
+    return this.#placeOf(entry) ?? { name, state: "absent", entry, owner: this, other: undefined };
   }
 
-  #reconcile(kind: Kind, place: OpenPlace, state: SubscriptionState): SubscriptionAction {
-    const wanted = this.#desired.has(kind, place.name);
-    if (wanted && state === "absent") {
-      this.#set(kind, place, "subscribing");
+  #reconcile(place: OpenPlace, state: SubscriptionState): SubscriptionAction {
+    const isWanted = place.entry.state === "wanted";
+    if (isWanted && state === "absent") {
+      this.#set(place, "subscribing");
       return "subscribe";
     }
-    if (!wanted && state === "subscribed") {
-      this.#set(kind, place, "unsubscribing");
+    if (!isWanted && state === "subscribed") {
+      this.#set(place, "unsubscribing");
       return "unsubscribe";
     }
-    this.#set(kind, place, !wanted && state === "denied" ? "absent" : state);
+    this.#set(place, !isWanted && state === "denied" ? "absent" : state);
     return "none";
   }
 
-  #set(kind: Kind, place: OpenPlace, to: SubscriptionState): void {
+  #set(place: OpenPlace, to: SubscriptionState): void {
     const from = place.state;
     if (from === to) return;
     this.#unsettled += Number(isUnsettled(to)) - Number(isUnsettled(from));
     place.state = to;
-    if (to === "absent") this.#places[kind].delete(place.name);
-    else if (from === "absent") this.#places[kind].set(place.name, place);
+    if (to === "absent") this.#remove(place);
+    else if (from === "absent") {
+      this.#size++;
+      place.other = place.entry.place;
+      place.entry.place = place;
+    }
+  }
+
+  #remove(place: OpenPlace): void {
+    const { entry } = place;
+    this.#size--;
+    if (entry.place === place) entry.place = place.other;
+    else for (let at = entry.place; at !== undefined; at = at.other) if (at.other === place) at.other = place.other;
+    this.#desired.tidy(entry);
   }
 }
 

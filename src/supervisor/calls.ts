@@ -8,6 +8,7 @@
 import { type RedisError, ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
+import type { Call, Desired, Entry } from "../protocol/subscriptions.ts";
 import type { Clock } from "../connection/clock.ts";
 import { type CallOptions, within } from "../connection/wait.ts";
 
@@ -21,29 +22,19 @@ export interface KindedName {
 }
 
 /** What a call wants of its names. */
-export type Wanted = "present" | "absent";
-
-interface Call {
-  readonly wants: Wanted;
-  /** How many of its names are not at rest. */
-  pending: number;
-  refusal: ReplyError | undefined;
-  readonly settle: (error: RedisError | undefined) => void;
-}
+export type Wanted = Call["wants"];
 
 /** Everything that waits on one supervisor. */
 export class Calls {
-  /** Nearly always one call waits for a name, so that it costs no collection of its own. */
-  #waiting: Readonly<Record<Kind, Map<string, Call | Set<Call>>>> = {
-    channel: new Map(),
-    pattern: new Map(),
-    shard: new Map(),
-  };
+  #desired: Desired;
+  /** How many names are waited for. */
+  #waiting = 0;
   #standing: (kind: Kind, name: string) => Standing;
   #clock: Clock;
 
-  /** `standing` tells where a name stands now. */
-  constructor(standing: (kind: Kind, name: string) => Standing, clock: Clock) {
+  /** Who waits for a name is kept in its entry of `desired`; `standing` tells where it stands now. */
+  constructor(desired: Desired, standing: (kind: Kind, name: string) => Standing, clock: Clock) {
+    this.#desired = desired;
     this.#standing = standing;
     this.#clock = clock;
   }
@@ -72,17 +63,17 @@ export class Calls {
 
   /** Does any call wait for this name? */
   has(kind: Kind, name: string): boolean {
-    return this.#waiting[kind].has(name);
+    return this.#desired.find(kind, name)?.waiting !== undefined;
   }
 
   /** Looks again at the calls that wait for this name; where it stands is known to some. */
   look(kind: Kind, name: string, known?: Standing): void {
-    const waiting = this.#waiting[kind];
-    const calls = waiting.size === 0 ? undefined : waiting.get(name);
+    const entry = this.#waiting === 0 ? undefined : this.#desired.find(kind, name);
+    const calls = entry?.waiting;
     if (calls === undefined) return;
     const standing = known ?? this.#standing(kind, name);
     if (standing === "unsettled") return;
-    waiting.delete(name);
+    this.#release(entry!);
     for (const call of listOf(calls)) {
       if (standing instanceof ReplyError) call.refusal ??= standing;
       if (--call.pending === 0) call.settle(call.refusal);
@@ -91,15 +82,13 @@ export class Calls {
 
   /** Looks again at everything. */
   lookAtAll(): void {
-    for (const kind of KIND_NAMES) for (const name of [...this.#waiting[kind].keys()]) this.look(kind, name);
+    for (const { kind, name } of this.#awaited()) this.look(kind, name);
   }
 
   /** All is over: calls that want names present fail with `error`, the others have what they want. */
   end(error: RedisError): void {
-    for (const kind of KIND_NAMES) {
-      for (const calls of [...this.#waiting[kind].values()]) {
-        for (const call of listOf(calls)) call.settle(call.wants === "present" ? error : undefined);
-      }
+    for (const { waiting } of this.#awaited()) {
+      for (const call of listOf(waiting!)) call.settle(call.wants === "present" ? error : undefined);
     }
   }
 
@@ -107,19 +96,38 @@ export class Calls {
     const standing = this.#standing(kind, name);
     if (standing instanceof ReplyError) call.refusal ??= standing;
     if (standing !== "unsettled") return;
-    const calls = this.#waiting[kind].get(name);
-    if (calls === undefined) this.#waiting[kind].set(name, call);
-    else if (calls === call || (calls instanceof Set && calls.has(call))) return;
+    const entry = this.#desired.entry(kind, name);
+    const calls = entry.waiting;
+    if (calls === undefined) {
+      this.#waiting++;
+      entry.waiting = call;
+    } else if (calls === call || (calls instanceof Set && calls.has(call))) return;
     else if (calls instanceof Set) calls.add(call);
-    else this.#waiting[kind].set(name, new Set([calls, call]));
+    else entry.waiting = new Set([calls, call]);
     call.pending++;
+  }
+
+  #release(entry: Entry): void {
+    this.#waiting--;
+    entry.waiting = undefined;
+    this.#desired.tidy(entry);
+  }
+
+  #awaited(): Entry[] {
+    const awaited: Entry[] = [];
+    if (this.#waiting === 0) return awaited;
+    for (const kind of KIND_NAMES) {
+      for (const entry of this.#desired.entries(kind)) if (entry.waiting !== undefined) awaited.push(entry);
+    }
+    return awaited;
   }
 
   #forget(call: Call, names: readonly KindedName[]): void {
     for (const { kind, name } of names) {
-      const calls = this.#waiting[kind].get(name);
+      const entry = this.#desired.find(kind, name);
+      const calls = entry?.waiting;
       if (calls instanceof Set) calls.delete(call);
-      if (calls === call || (calls instanceof Set && calls.size === 0)) this.#waiting[kind].delete(name);
+      if (calls === call || (calls instanceof Set && calls.size === 0)) this.#release(entry!);
     }
   }
 }

@@ -215,7 +215,10 @@ export class Line {
     this.#watch(next);
     // Not within the run that stops at the fence: to leave is to read on.
     const leaving: Promise<void> = Promise.resolve().then(() => old.quit(this.#options.closeTimeoutMs))
-      .then(() => void this.#retired.delete(leaving));
+      .then(() => {
+        old.subscriptions!.end();
+        this.#retired.delete(leaving);
+      });
     this.#retired.add(leaving);
     for (const { kind, name } of move.held) next.sync(kind, name);
     this.#listener.hear({ type: "connected", protocol: move.protocol });

@@ -75,6 +75,8 @@ export class Move {
    */
   #state: "opening" | "settling" | "fencing" | "leaving" | "crossing" | "over" = "opening";
   #old: "there" | "gone" = "there";
+  /** `taken`: the new connection is no longer ours. */
+  #way: "ours" | "taken" = "ours";
   #next: Connection | undefined;
   #publisher: Connection | undefined;
   /** Which connections stand at the fence. */
@@ -151,7 +153,9 @@ export class Move {
       // Given up in the very turn in which the socket opened.
       if (this.#state === "over") next.abort(new ConnectionError("it was given up"));
       next.start();
-      this.#fail(await next.ended);
+      const cause = await next.ended;
+      if (this.#way !== "taken") next.subscriptions!.end();
+      this.#fail(cause);
     } catch (error) {
       this.#fail(error instanceof RedisError ? error : new ConnectionError("Cannot move", { cause: error }));
     }
@@ -270,6 +274,7 @@ export class Move {
 
   #finish(how: "whole" | "lossy"): void {
     this.#end();
+    this.#way = "taken";
     this.#listener.taken(this.#next!, how);
   }
 

@@ -95,8 +95,9 @@ export class Roster {
 
   /** Is this name at rest? */
   standing(kind: Kind, name: string): Standing {
-    const state = this.#confirmed()?.state(kind, name) ?? "absent";
-    if (!this.desired.has(kind, name)) return state === "absent" ? "settled" : "unsettled";
+    const entry = this.desired.find(kind, name);
+    const state = this.#confirmed()?.stateOf(entry) ?? "absent";
+    if (entry?.state !== "wanted") return state === "absent" ? "settled" : "unsettled";
     return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
   }
 
@@ -137,7 +138,7 @@ export class Roster {
         if (error !== undefined) return { kind, name, state: "denied", error };
         return { kind, name, state: this.has(kind, name) ? "subscribed" : "pending" };
       });
-      const leaving = [...confirmed?.places(kind) ?? []]
+      const leaving = (confirmed?.places(kind) ?? [])
         .filter(({ name }) => !this.desired.has(kind, name) && !isPrivate(name));
       return [...wanted, ...leaving.map(({ name }): Subscription => ({ kind, name, state: "unsubscribing" }))];
     });
@@ -145,6 +146,6 @@ export class Roster {
 
   /** What is private to this library is no business of users. */
   #wanted(kind: Kind): string[] {
-    return [...this.desired.names(kind)].filter((name) => !isPrivate(name));
+    return this.desired.names(kind).filter((name) => !isPrivate(name));
   }
 }

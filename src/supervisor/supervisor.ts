@@ -18,7 +18,7 @@ import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
 import type { SessionEvent } from "../protocol/session.ts";
-import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { Desired, Subscriptions } from "../protocol/subscriptions.ts";
 import { Calls, type KindedName, type Wanted } from "./calls.ts";
 import { Canary } from "./canary.ts";
 import { Line } from "./line.ts";
@@ -80,7 +80,11 @@ export class Supervisor {
         mute: (error) => this.#emit({ type: "error", error }),
       });
     }
-    this.#calls = new Calls((kind, name) => this.#roster.standing(kind, name), options.link.clock);
+    this.#calls = new Calls(
+      this.#roster.desired,
+      (kind, name) => this.#roster.standing(kind, name),
+      options.link.clock,
+    );
   }
 
   /** How often a connection was replaced by another one that became ready. */
@@ -91,6 +95,11 @@ export class Supervisor {
   /** How many pushes came that nobody here knows. */
   get unknownPushes(): number {
     return this.#unknownPushes;
+  }
+
+  /** What is wanted. */
+  get desired(): Desired {
+    return this.#roster.desired;
   }
 
   /** When the server was heard last on the live connection, on the clock. */
@@ -234,6 +243,7 @@ export class Supervisor {
       this.#emit({ type: "connecting", attempt: this.#failures + 1 });
       const { cause, connection } = await opening;
       this.#lost(connection, "reconnect");
+      connection.subscriptions?.end();
       return cause;
     } catch (error) {
       return error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });

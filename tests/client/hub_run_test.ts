@@ -8,6 +8,7 @@ import { type Codec, text } from "../../src/codec.ts";
 import type { KindedName } from "../../src/supervisor/calls.ts";
 import type { Run } from "../../src/run/run.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
+import { Desired } from "../../src/protocol/subscriptions.ts";
 import { test } from "../support/test.ts";
 import { FakeOwner } from "../delivery/fake_owner.ts";
 
@@ -15,7 +16,7 @@ const NEWS: KindedName = { kind: "channel", name: "news" };
 const SPORT: KindedName = { kind: "channel", name: "sport" };
 
 function newHub(): Hub {
-  return new Hub({ want: () => {}, drop: () => {} });
+  return new Hub({ desired: new Desired(), want: () => {}, drop: () => {} });
 }
 
 /** A codec for text that does something when it comes to a payload. */

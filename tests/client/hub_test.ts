@@ -21,6 +21,7 @@ function namesOf<T>(hub: Hub, delivery: Delivery<T>): KindedName[] {
 function newHub() {
   const asked: string[] = [];
   const hub = new Hub({
+    desired: new Desired(),
     want: (kind, name) => void asked.push(`want ${kind} ${name}`),
     drop: (kind, name) => void asked.push(`drop ${kind} ${name}`),
   });

@@ -5,6 +5,7 @@ import { Hub } from "../../src/client/hub.ts";
 import type { Delivery } from "../../src/delivery/delivery.ts";
 import type { StreamOptions } from "../../src/delivery/options.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
+import { Desired } from "../../src/protocol/subscriptions.ts";
 import { test } from "../support/test.ts";
 import { type FakeOwner, newDelivery, takeAll } from "./fake_owner.ts";
 
@@ -13,7 +14,7 @@ class Stage {
   readonly delivery: Delivery<string>;
   readonly owner: FakeOwner;
   readonly other = newDelivery().delivery;
-  readonly hub = new Hub({ want() {}, drop() {} });
+  readonly hub = new Hub({ desired: new Desired(), want() {}, drop() {} });
   readonly #topics = new KnownTopics();
 
   constructor(options: StreamOptions<string>) {

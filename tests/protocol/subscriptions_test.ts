@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
 import type { Kind } from "../../src/message.ts";
 import {
@@ -167,6 +168,92 @@ test("a set of wanted names tells what changed, and keeps the order in which the
   assertEquals([desired.delete("channel", "b"), desired.delete("channel", "b")], [true, false]);
   assertEquals([[...desired.names("channel")], [...desired.names("shard")]], [["a"], ["a"]]);
   desired.clear();
-  assertEquals(KINDS.map((kind) => desired.names(kind).size), [0, 0, 0]);
+  assertEquals(KINDS.map((kind) => desired.names(kind).length), [0, 0, 0]);
   assertEquals([desired.has("channel", "a"), desired.has("shard", "a")], [false, false]);
+});
+
+test("a name stands by itself on each of two connections, and is kept until both are over and nobody wants it", () => {
+  for (const first of [0, 1]) {
+    const desired = new Desired();
+    const sides = [new Subscriptions(desired), new Subscriptions(desired)];
+    desired.add("channel", "a");
+    for (const side of sides) side.reconcile("channel", "a");
+    sides[1]!.input("channel", "a", "confirmed");
+    const states = () => sides.map((side) => side.state("channel", "a"));
+    assertEquals(states(), ["subscribing", "subscribed"]);
+    desired.delete("channel", "a");
+    sides[first]!.end();
+    assertEquals(states(), first === 0 ? ["absent", "subscribed"] : ["subscribing", "absent"]);
+    assertEquals(sides.map(({ size }) => size), first === 0 ? [0, 1] : [1, 0]);
+    assertEquals(sides.map((side) => side.places("channel").length), sides.map(({ size }) => size));
+    assertEquals([...desired.entries("channel")].length, 1);
+    sides[1 - first]!.end();
+    assertEquals([states(), sides.map(({ unsettled }) => unsettled)], [["absent", "absent"], [0, 0]]);
+    assertEquals([...desired.entries("channel")], []);
+  }
+});
+
+test("an entry is kept while anything is: a wish, a place, a call, or a holder", () => {
+  const keeps: readonly ((desired: Desired) => () => void)[] = [
+    (desired) => {
+      const entry = desired.entry("channel", "a");
+      entry.waiting = new Set();
+      return () => entry.waiting = undefined;
+    },
+    (desired) => {
+      const entry = desired.entry("channel", "a");
+      entry.holder = { receive: () => {} };
+      return () => entry.holder = undefined;
+    },
+  ];
+  for (const keep of keeps) {
+    const desired = new Desired();
+    const letGo = keep(desired);
+    const entry = desired.entry("channel", "a");
+    assertEquals(desired.add("channel", "a"), true);
+    assertEquals(desired.delete("channel", "a"), true);
+    assert(desired.find("channel", "a") === entry);
+    letGo();
+    desired.tidy(entry);
+    assertEquals(desired.find("channel", "a"), undefined);
+    assert(desired.entry("channel", "a") !== entry);
+  }
+});
+
+const names = fc.constantFrom(..."abcdefg");
+const wish = fc.record({
+  type: fc.constantFrom("add", "delete", "has", "clear"),
+  kind: fc.constantFrom(...KINDS),
+  name: names,
+});
+
+test("in whatever order names come, go and are asked for, each is found if it is wanted", () => {
+  fc.assert(
+    fc.property(fc.array(wish, { maxLength: 60, size: "max" }), (wishes) => {
+      const desired = new Desired();
+      const model = new Set<string>();
+      for (const { type, kind, name } of wishes) {
+        const key = `${kind} ${name}`;
+        const had = model.has(key);
+        switch (type) {
+          case "add":
+            assertEquals(desired.add(kind, name), !had);
+            model.add(key);
+            break;
+          case "delete":
+            assertEquals(desired.delete(kind, name), model.delete(key));
+            break;
+          case "has":
+            assertEquals(desired.has(kind, name), had);
+            break;
+          case "clear":
+            if (name !== "a") break;
+            desired.clear();
+            model.clear();
+        }
+        const all = KINDS.flatMap((kind) => [...desired.entries(kind)].map((entry) => `${kind} ${entry.name}`));
+        assertEquals(all.sort(), [...model].sort());
+      }
+    }),
+  );
 });

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { CallOptions } from "../../src/connection/wait.ts";
 import { Calls, type Standing, type Wanted } from "../../src/supervisor/calls.ts";
 import { ConnectionError, ReplyError, type TimeoutError } from "../../src/errors.ts";
+import { Desired } from "../../src/protocol/subscriptions.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { test } from "../support/test.ts";
 
@@ -12,7 +13,7 @@ const closed = new ConnectionError("Closed");
 class Bench {
   readonly clock = new ManualClock();
   readonly standing = new Map<string, Standing>();
-  readonly calls = new Calls((_, name) => this.standing.get(name) ?? "unsettled", this.clock);
+  readonly calls = new Calls(new Desired(), (_, name) => this.standing.get(name) ?? "unsettled", this.clock);
 
   /** How each call ended so far. */
   readonly ends: unknown[] = [];

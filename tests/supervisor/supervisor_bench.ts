@@ -7,6 +7,7 @@ import type { Endpoint } from "../../src/endpoint.ts";
 import type { RedisError } from "../../src/errors.ts";
 import type { ClientEventBody } from "../../src/event.ts";
 import type { Kind } from "../../src/message.ts";
+import { KIND_NAMES } from "../../src/protocol/kind.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { ModelNetwork, type NetworkOptions } from "../support/model_network.ts";
 
@@ -140,10 +141,20 @@ export class Bench {
     return this.told.splice(0);
   }
 
-  /** Nothing is left behind: no timer, no open transport. */
+  /** Of how many names anything is kept, and on how many connections each of them stands. */
+  kept(): number[] {
+    return KIND_NAMES.flatMap((kind) => [...this.supervisor.desired.entries(kind)]).map(({ place }) => {
+      let count = 0;
+      for (; place !== undefined; place = place.other) count++;
+      return count;
+    });
+  }
+
+  /** Nothing is left behind: no timer, no open transport, no name. */
   async assertLeftNothing(): Promise<void> {
     await settle();
     assertEquals({ timers: this.clock.pending, transports: this.network.open }, { timers: 0, transports: 0 });
+    assertEquals(this.kept(), []);
   }
 
   #watch(what: string, wants: "present" | "absent", names: readonly string[], options: CallOptions): { end: unknown } {

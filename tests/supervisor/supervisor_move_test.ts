@@ -77,3 +77,45 @@ test("The old connection ends while its move is under way: its names are pending
   await bench.supervisor.close();
   await bench.assertLeftNothing();
 });
+
+test("a name stands on the live connection only: after a loss, a move, and a move that failed", async () => {
+  const bench: Bench = new Bench({ answer: ([verb]) => verb === "PUBLISH" ? [PUBLISHED] : undefined });
+  bench.subscribe(["n", "m"]);
+  await settle();
+  bench.network.last.close();
+  await bench.clock.advance(50);
+  assertEquals([bench.kept(), bench.states()], [[1, 1], ["n subscribed", "m subscribed"]]);
+
+  const from = bench.network.last;
+  from.send(push("MOVING", 1, 30, "new:7000"));
+  await settle();
+  const to = bench.network.last;
+  assertEquals(bench.kept(), [2, 2, 2]);
+  for (const server of [from, to]) server.send(push("message", bench.fence, ""));
+  await settle();
+  assertEquals([bench.kept(), bench.states()], [[1, 1], ["n subscribed", "m subscribed"]]);
+
+  to.send(push("MOVING", 2, 30, "newer:7000"));
+  await settle();
+  assertEquals(bench.kept(), [2, 2, 2]);
+  bench.network.last.close();
+  await settle();
+  assertEquals([bench.kept(), bench.states()], [[1, 1], ["n subscribed", "m subscribed"]]);
+  bench.news();
+  // What it had is still known when it is lost.
+  to.close();
+  await settle();
+  assertEquals([bench.news()[0], bench.kept()], ["lost 2 since 50", [0, 0]]);
+  await bench.supervisor.close();
+  await bench.assertLeftNothing();
+});
+
+test("a name that is let go of as its connection breaks is forgotten", async () => {
+  const bench = new Bench();
+  bench.subscribe(["n", "m"]);
+  await settle();
+  bench.drop("m");
+  bench.network.last.close();
+  await bench.clock.advance(50);
+  assertEquals([bench.kept(), bench.served()], [[1], ["channel n"]]);
+});

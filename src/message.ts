@@ -17,7 +17,10 @@ export type GapReason = "reconnect" | "overflow" | "migration" | "denied";
 export interface Gap {
   /** Why messages may be missing; more than one where gaps met. */
   readonly reasons: GapReason[];
-  /** Since when: the last moment at which the lost connection was heard, or at which the first message was dropped. */
+  /**
+   * Since when: the last moment at which the lost connection was heard, or at which the first message was dropped. Earlier
+   * where the socket was not read meanwhile, as with `overflow: "block"`.
+   */
   readonly since: Date;
   /** How long nothing could be heard, in milliseconds: from `since` until the subscription stood again; 0 for an overflow. */
   readonly downMs: number;

@@ -17,8 +17,13 @@ import type { Clock } from "./clock.ts";
 /** How often the timer looks whether the machine slept, in milliseconds, and how late it then is at least. */
 const BEAT_MS = 2_000;
 const JUMP_MS = 1_000;
-/** A read that waits so long has found the socket empty: we keep up, in milliseconds. */
+/**
+ * A read that waits so long has found the socket empty: we keep up, in milliseconds. So has one that waits at all, and
+ * then brings less than this, in bytes: what waits for us comes in larger pieces.
+ */
 const EMPTY_MS = 100;
+const LITTLE_MS = 1;
+const LITTLE_BYTES = 1_024;
 /** So much must have waited for us before we count as too slow, in bytes: less is no reason to cut anybody off. */
 const SLOW_BYTES = 65_536;
 /** How an alert of TLS starts, where a reply should. */
@@ -58,6 +63,13 @@ export class Connection {
   #backlog: number | undefined;
   /** When the read that is under way began, while there is a backlog. */
   #readAt = 0;
+  /** When something was heard before we stopped reading; undefined when something was since. */
+  #stoppedAt: number | undefined;
+  /** How long we did not read since we fell behind, in milliseconds: so much older may be what is heard. */
+  #lagMs = 0;
+  /** {@linkcode heardUntil}, and what that was before the chunk in hand. */
+  #heardUntil: number;
+  #heardBefore: number;
   /** The one timer: when it is due on the clock, and by the date. */
   #timer: { readonly at: number; readonly date: number; readonly cancel: () => void } | undefined;
   /** Who waits for the answer to which command of ours, by ticket. */
@@ -67,7 +79,8 @@ export class Connection {
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport;
     this.#options = options;
-    this.#session = new Session(options.session, options.clock.now());
+    this.#heardUntil = this.#heardBefore = options.clock.now();
+    this.#session = new Session(options.session, this.#heardUntil);
     this.ended = new Promise((resolve) => this.#end = resolve);
   }
 
@@ -95,6 +108,14 @@ export class Connection {
   /** When the peer was heard last, on the clock. */
   get lastHeard(): number {
     return this.#session.lastHeard;
+  }
+
+  /**
+   * Until when everything is heard that the server said, on the clock. While we are behind, because we did not read, that
+   * is earlier than {@linkcode lastHeard}; so it is when the end comes before the last of it was handed out.
+   */
+  get heardUntil(): number {
+    return this.#heardUntil;
   }
 
   /** What is wanted of this name has changed; one that was denied is asked for again. */
@@ -156,6 +177,8 @@ export class Connection {
   abort(cause: RedisError): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
+    // What is in hand is not handed out any more.
+    if (this.#gate !== undefined) this.#heardUntil = this.#heardBefore;
     this.#session.pause();
     this.#timer?.cancel();
     this.#transport.close();
@@ -198,10 +221,9 @@ export class Connection {
       const now = this.#options.clock.now();
       this.#heard = "something";
       this.#session.receive(chunk, now);
-      if (this.#backlog !== undefined) {
-        const empty = this.#gate === undefined && now - this.#readAt > EMPTY_MS;
-        this.#backlog = empty ? undefined : this.#backlog + chunk.length;
-      }
+      if (this.#backlog !== undefined) this.#catchUp(chunk.length, now);
+      this.#heardBefore = this.#heardUntil;
+      this.#heardUntil = now - this.#lagMs;
     } catch (error) {
       // A transport that a user has brought gave something else than bytes.
       return this.#fail(error);
@@ -226,6 +248,20 @@ export class Connection {
   #fallBehind(): void {
     this.#backlog ??= 0;
     this.#readAt = this.#options.clock.now();
+    this.#stoppedAt ??= this.#session.lastHeard;
+  }
+
+  /** Something came while we are behind. */
+  #catchUp(bytes: number, now: number): void {
+    this.#backlog! += bytes;
+    if (this.#stoppedAt !== undefined) this.#lagMs += now - this.#stoppedAt;
+    this.#stoppedAt = undefined;
+    // A read was under way when we stopped.
+    if (this.#gate !== undefined) return;
+    const waitedMs = now - this.#readAt;
+    if (waitedMs <= EMPTY_MS && (waitedMs < LITTLE_MS || bytes >= LITTLE_BYTES)) return;
+    this.#backlog = undefined;
+    this.#lagMs = 0;
   }
 
   /** After anything that may have made output, or moved the deadline. */

@@ -26,7 +26,7 @@ import type { LossReason, SupervisorListener, SupervisorOptions } from "./option
 import { type Denials, Roster, type Subscription } from "./roster.ts";
 
 /** What is gone, as far as that matters. */
-type Lost = { readonly lastHeard: number; readonly subscriptions: Pick<Subscriptions, "places"> | undefined };
+type Lost = { readonly heardUntil: number; readonly subscriptions: Pick<Subscriptions, "places"> | undefined };
 
 /** Keeps one subscriber alive. */
 export class Supervisor {
@@ -349,9 +349,9 @@ export class Supervisor {
   }
 
   /** What a connection had may be missing from now on. */
-  #lost({ lastHeard, subscriptions }: Lost, reason: LossReason): void {
-    if (subscriptions === undefined || !this.#listener.lost(lastHeard, subscriptions, reason)) return;
-    this.#lostSince ??= lastHeard;
+  #lost({ heardUntil, subscriptions }: Lost, reason: LossReason): void {
+    if (subscriptions === undefined || !this.#listener.lost(heardUntil, subscriptions, reason)) return;
+    this.#lostSince ??= heardUntil;
     this.#lostBy.add(reason);
   }
 
@@ -359,7 +359,7 @@ export class Supervisor {
   #moved(old: Connection, denials: Denials, how: "whole" | "lossy"): void {
     if (how === "lossy") this.#lost(old, "migration");
     const { events, refused } = this.#roster.taken(old.subscriptions!, this.#line.connection!.subscriptions!, denials);
-    this.#lost({ lastHeard: old.lastHeard, subscriptions: refused }, "migration");
+    this.#lost({ heardUntil: old.heardUntil, subscriptions: refused }, "migration");
     for (const event of events) this.#emit(event);
     // It is none of the reconnections.
     if (this.#stage === "ready") this.#readied--;

@@ -69,4 +69,6 @@ export interface Evidence {
   readonly freezes: readonly { readonly at: number; readonly withinMs: number }[];
   /** How long a message may have been on its way, and how late this program may have been. */
   readonly slackMs: number;
+  /** And how long one may have waited besides, where the socket is not read all the time. */
+  readonly unreadMs: number;
 }

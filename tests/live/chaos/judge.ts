@@ -116,7 +116,7 @@ class StreamJudge {
       const message = this.#byNumber.get(number);
       if (message === undefined || !matches(taken, message)) {
         this.#say(`${number} of ${show(name)} was never published there`);
-      } else if (!this.#holdsOf(taken).some((hold) => mayCome(hold, message, this.#evidence.slackMs))) {
+      } else if (!this.#holdsOf(taken).some((hold) => mayCome(hold, message, this.#evidence))) {
         this.#say(`${number} of ${show(name)} was not asked for`);
       }
     }
@@ -154,7 +154,7 @@ class StreamJudge {
     const have = new Set(own.map((index) => taken[index]!.number));
     for (const message of asked) {
       if (have.has(message.number)) continue;
-      if (!holds.some((hold) => mayCome(hold, message, this.#evidence.slackMs))) continue;
+      if (!holds.some((hold) => mayCome(hold, message, this.#evidence))) continue;
       const behind = this.#isLatest
         ? own.find((index) => taken[index]!.number > message.number) ?? taken.length
         : firstAfter(this.#places, placeOf({ kind: key.kind, number: message.number }));
@@ -223,11 +223,13 @@ class StreamJudge {
   /** It begins after what was heard before the loss, and is no longer than the losses that it means. */
   #narrow(gap: Gap, told: { number: number; at: number; index: number; disconnected: number }): void {
     const since = gap.since.getTime();
-    // What was dropped first may be older than any loss.
-    const before = gap.reasons.includes("overflow") ? [] : this.#stream.taken.slice(0, told.index);
+    const { slackMs, unreadMs } = this.#evidence;
+    // What was dropped first may be older than any loss; and who does not read cannot know what it has heard.
+    const isLoose = gap.reasons.includes("overflow") || unreadMs > 0;
+    const before = isLoose ? [] : this.#stream.taken.slice(0, told.index);
     for (const { number, at } of before) {
       const afterMs = (this.#byNumber.get(number)?.sent ?? 0) - since;
-      if (at >= told.disconnected - CLOCKS_MS || afterMs <= CLOCKS_MS) continue;
+      if (at >= told.disconnected - CLOCKS_MS || afterMs <= slackMs) continue;
       return this.#say(`${number} was heard ${afterMs} ms after the gap before ${told.number} begins`);
     }
     const mostMs = unionMs(this.#windowsOf(gap, told.at));
@@ -283,8 +285,12 @@ function matches({ kind, name }: Pick<Taken, "kind" | "name">, { verb, channel }
 }
 
 /** What is on its way when a stream joins others in a name is for it, too. */
-function mayCome({ asked, until = Infinity }: Hold, { sent, done }: Published, slackMs: number): boolean {
-  return sent <= until && done >= asked - slackMs;
+function mayCome(
+  { asked, until = Infinity }: Hold,
+  { sent, done }: Published,
+  { slackMs, unreadMs }: Evidence,
+): boolean {
+  return sent <= until && done >= asked - slackMs - unreadMs;
 }
 
 function isOfConnection({ reasons }: Gap): boolean {

@@ -50,6 +50,7 @@ function evidence(more: Partial<Evidence> = {}): Evidence {
     stats: { dropped: 3, delivered: only.taken.length },
     freezes: [{ at: 1_195, withinMs: 10 }],
     slackMs: 5,
+    unreadMs: 0,
     ...more,
   };
 }

@@ -132,9 +132,9 @@ class World {
         stats: this.#stats,
         // Who reads nothing hears no silence; and a connection that is being replaced is not missed.
         freezes: blocks || this.#plan.login === "renewed" ? [] : this.#freezes,
+        slackMs: this.#proxy.longestStayMs + 4 * this.#ground.lagMs() + 100,
         // Where the socket is not read, messages are as old as the consumer is slow.
-        slackMs: this.#proxy.longestStayMs + 4 * this.#ground.lagMs() + 100 +
-          (blocks ? this.#plan.ticks.length * TICK_MS : 0),
+        unreadMs: blocks ? this.#plan.ticks.length * TICK_MS : 0,
       },
       problems: [...this.#problems, ...this.#listeners.flatMap(({ problems }) => problems)],
       faults: this.#faults,

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../connection/clock.ts";
-import type { Delivery } from "../delivery/delivery.ts";
+import type { Delivery, Past } from "../delivery/delivery.ts";
 
 /** What a {@linkcode PubSub} has seen; counts since it was made, of all its streams together. */
 export interface PubSubStats {
@@ -38,15 +38,11 @@ export class Tally {
   /** When the last message came, on the clock. */
   lastMessage: number | undefined;
   /** The counts of streams that are gone. */
-  #past = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0 };
+  #past: Past = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0 };
 
-  /** A stream goes: its counts stay. */
-  keep(delivery: Pick<Delivery, "counts">): void {
-    const { delivered, dropped, skipped, backfilled } = delivery.counts();
-    this.#past.delivered += delivered;
-    this.#past.dropped += dropped;
-    this.#past.skipped += skipped;
-    this.#past.backfilled += backfilled;
+  /** A stream goes: its counts stay, and what is still taken from it counts. */
+  keep(delivery: Pick<Delivery, "countInto">): void {
+    delivery.countInto(this.#past);
   }
 
   /** All so far, with the streams that are there. */

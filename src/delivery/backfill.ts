@@ -37,12 +37,11 @@ type Outcome = NonNullable<Gap["backfill"]>;
 
 /** What the consumer reads from. */
 export class Backfill<T> implements Source<Message<T>> {
-  /** How many messages were delivered in the place of others. */
-  delivered = 0;
   onEnd: (() => void) | undefined;
   #delivery: Gapped<T>;
   #settings: StreamSettings<T>;
   #owner: BackfillOwner;
+  #count: () => void;
   #fill: Fill<T> | undefined;
   /** The message behind the gap, where there is one. */
   #held: Message<T> | undefined;
@@ -50,11 +49,12 @@ export class Backfill<T> implements Source<Message<T>> {
   #awaited: (() => void)[] = [];
   #idlers: (() => void)[] = [];
 
-  /** Fills the gaps of `delivery`. */
-  constructor(delivery: Gapped<T>, settings: StreamSettings<T>, owner: BackfillOwner) {
+  /** Fills the gaps of `delivery`; `count` hears that a message was taken in the place of another. */
+  constructor(delivery: Gapped<T>, settings: StreamSettings<T>, owner: BackfillOwner, count: () => void) {
     this.#delivery = delivery;
     this.#settings = settings;
     this.#owner = owner;
+    this.#count = count;
     delivery.onEnd = () => this.onEnd?.();
   }
 
@@ -73,7 +73,7 @@ export class Backfill<T> implements Source<Message<T>> {
   take(): Message<T> | undefined {
     if (this.#fill !== undefined) {
       const message = this.#fill.take();
-      if (message !== undefined) this.delivered++;
+      if (message !== undefined) this.#count();
       return message;
     }
     const message = this.#held ?? this.#delivery.take();

@@ -42,12 +42,16 @@ export interface DeliveryOwner {
  */
 export type Room = "free" | "full" | "turn";
 
-/** What has been, and what waits. */
-export interface Counts {
+/** What has been. */
+export interface Past {
   delivered: number;
   dropped: number;
   skipped: number;
   backfilled: number;
+}
+
+/** What has been, and what waits. */
+export interface Counts extends Past {
   queued: number;
   queuedBytes: number;
 }
@@ -83,9 +87,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   #standing: "whole" | "lost" = "whole";
   /** Has this loss been told on a message? Once when the first one comes, and once when every name is back. */
   #loss: "untold" | "told" = "untold";
-  #delivered = 0;
-  #dropped = 0;
-  #skipped = 0;
+  #past: Past = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0 };
   /** How many drops no event has told. */
   #untold = 0;
   /** Calls off the event that is due; there was one less than {@linkcode OVERFLOW_EVENT_MS} ago. */
@@ -102,7 +104,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     if (overflow === "latest") this.#newest = new Newest();
     this.#limit = overflow === "latest" ? 0 : maxQueuedMessages - 1;
     this.#limitBytes = maxQueuedBytes;
-    if (backfill !== undefined) this.#backfill = new Backfill(this, settings, owner);
+    if (backfill !== undefined) this.#backfill = new Backfill(this, settings, owner, () => this.#past.backfilled++);
   }
 
   /** What the consumer reads from. */
@@ -112,15 +114,13 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   /** What has been, and what waits. */
   counts(): Counts {
-    const { size, weight } = this;
-    return {
-      delivered: this.#delivered,
-      dropped: this.#dropped,
-      skipped: this.#skipped,
-      backfilled: this.#backfill?.delivered ?? 0,
-      queued: size,
-      queuedBytes: weight,
-    };
+    return { ...this.#past, queued: this.size, queuedBytes: this.weight };
+  }
+
+  /** From now on all that this counts, and has counted, is part of `past`: what waits may still be taken. */
+  countInto(past: Past): void {
+    for (const what of Object.keys(past) as (keyof Past)[]) past[what] += this.#past[what];
+    this.#past = past;
   }
 
   /** Takes message `i` of a run; and those behind it that are for this stream, where there is nothing to it but to put them in. */
@@ -156,7 +156,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
       this.fail(error);
       return;
     }
-    this.#skipped++;
+    this.#past.skipped++;
     this.#owner.erred(error);
   }
 
@@ -322,7 +322,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   }
 
   #taken(count: number): void {
-    this.#delivered += count;
+    this.#past.delivered += count;
     // Half empty, so that the socket is not stopped and started for every message.
     if (this.#room !== "free" && !this.#holds(0.5)) this.#makeFree();
   }
@@ -353,7 +353,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   /** The first drop is told at once, those of the next second at its end. */
   #countDrop(): void {
-    this.#dropped++;
+    this.#past.dropped++;
     this.#untold++;
     if (this.#endQuiet !== undefined) return;
     const tell = () => {

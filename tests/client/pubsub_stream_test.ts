@@ -249,13 +249,15 @@ onStage('With overflow: "error" a full queue ends its stream after what waits, a
     await turn();
     const [full, other] = (which === "main" ? [pubsub.readable, local] : [local, pubsub.readable])
       .map((stream) => stream.getReader());
-    assertEquals([(await full!.read()).value?.payload, (await full!.read()).value?.payload], ["1", "2"]);
+    assertEquals([(await full!.read()).value?.payload, pubsub.stats().delivered], ["1", 1]);
+    assertEquals([(await full!.read()).value?.payload, pubsub.stats().delivered], ["2", 2]);
     await assertRejects(() => full!.read(), OverflowError, "2 messages, 2 bytes");
     stage.broker.publish("n", "4");
     const taken: (string | undefined)[] = [];
     while (taken.length < 4) taken.push((await other!.read()).value?.payload);
     assertEquals([taken, pubsub.stats().dropped, pubsub.subscriptions().length], [["1", "2", "3", "4"], 1, 1]);
     await pubsub.close();
+    assertEquals(pubsub.stats().delivered, 6);
   }
 });
 

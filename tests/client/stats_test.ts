@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Tally } from "../../src/client/stats.ts";
 import type { Counts } from "../../src/delivery/delivery.ts";
-import { EPOCH, FakeClock } from "../delivery/fake_owner.ts";
+import { deliver, EPOCH, FakeClock, newDelivery, takeAll } from "../delivery/fake_owner.ts";
 import { test } from "../support/test.ts";
 
 /** A stream that counted so. */
@@ -12,7 +12,14 @@ function stream(counts: Partial<Counts>) {
 
 test("The counts of all streams add up, those of streams that are gone included", () => {
   const tally = new Tally();
-  tally.keep(stream({ delivered: 1, dropped: 2, skipped: 3, backfilled: 4 }));
+  tally.keep({
+    countInto(past) {
+      past.delivered += 1;
+      past.dropped += 2;
+      past.skipped += 3;
+      past.backfilled += 4;
+    },
+  });
   tally.received = 6;
   tally.lastMessage = 4_000;
   const clock = new FakeClock();
@@ -33,6 +40,28 @@ test("The counts of all streams add up, those of streams that are gone included"
     unknownPushes: 3,
     lastMessageAt: EPOCH + 4_000,
   });
+});
+
+test("What is taken from a stream after it has gone counts, and nothing counts twice", () => {
+  const tally = new Tally();
+  const counts = () => {
+    const { delivered, dropped } = tally.sum([], { reconnects: 0, unknownPushes: 0 }, new FakeClock());
+    return [delivered, dropped];
+  };
+  for (const gone of [0, 1]) {
+    const { delivery } = newDelivery({ maxQueuedMessages: 4, overflow: "error" });
+    deliver(delivery, "1");
+    delivery.take();
+    deliver(delivery, "2", "3", "4", "5", "6");
+    assertEquals(delivery.state, "failed");
+    tally.keep(delivery);
+    assertEquals(counts(), [5 * gone + 1, gone + 1]);
+    delivery.take();
+    delivery.takeMany(2);
+    assertEquals(counts(), [5 * gone + 4, gone + 1]);
+    takeAll(delivery);
+    assertEquals(counts(), [5 * gone + 5, gone + 1]);
+  }
 });
 
 test("Where no message came, none came last", () => {

@@ -8,6 +8,8 @@ test("what was missed by who did not read counts from the last that was heard be
   const bench = new Bench();
   bench.want("a");
   await bench.clock.advance(1_000);
+  bench.network.last.send(push("message", "a", "before"));
+  await settle();
   bench.supervisor.pause();
   for (let i = 0; i < 3; i++) bench.network.last.send(push("message", "a", String(i)));
   await bench.clock.advance(20_000);
@@ -15,7 +17,7 @@ test("what was missed by who did not read counts from the last that was heard be
   bench.network.last.close();
   await settle();
   assertEquals([bench.messages, bench.news().find((line) => line.startsWith("lost"))], [
-    ["0", "1", "2"],
+    ["before", "0", "1", "2"],
     "lost 1 since 1000",
   ]);
 });

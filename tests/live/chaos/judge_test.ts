@@ -103,6 +103,11 @@ const WRONGS: readonly (readonly [what: string, evidence: Evidence, says: string
     but(43, () => [take(43, { ...OVERFLOW, reasons: ["reconnect"] })]),
     "before 43: reconnect",
   ],
+  [
+    "a loss that counts twice beside dropped messages",
+    but(43, () => [take(43, { ...LOSS, reasons: ["reconnect", "overflow"], downMs: 208, dropped: 3 })]),
+    "at most 104 ms",
+  ],
   ["a message of somewhere else", but(10, () => [{ ...take(10), name: "other" }]), "was never published there"],
   ["a silent end", evidence({ streams: [stream({ taken: TAKEN.slice(0, -2) })] }), "is missing at the end"],
   ["a gap that no event tells", evidence({ events: events({ gap: [] }) }), "no gap is told at once"],

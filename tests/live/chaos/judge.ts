@@ -226,7 +226,7 @@ class StreamJudge {
     const before = isLoose ? [] : this.#stream.taken.slice(0, told.index);
     for (const { number, at } of before) {
       const afterMs = (this.#byNumber.get(number)?.sent ?? 0) - since;
-      if (at >= told.disconnected - CLOCKS_MS || afterMs <= slackMs) continue;
+      if (at >= told.disconnected - CLOCKS_MS || afterMs <= CLOCKS_MS + slackMs) continue;
       return this.#say(`${number} was heard ${afterMs} ms after the gap before ${told.number} begins`);
     }
     const mostMs = unionMs(this.#windowsOf(gap, told.at));

@@ -16,6 +16,7 @@ import type { Connection } from "../connection/connection.ts";
 import { ConnectionError, RedisError } from "../errors.ts";
 import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
+import { isPrivate } from "../name.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
 import type { SessionEvent } from "../protocol/session.ts";
 import type { Desired, Subscriptions } from "../protocol/subscriptions.ts";
@@ -369,8 +370,9 @@ export class Supervisor {
     // What was asked for meanwhile may already be so there.
     this.#calls.lookAtAll();
     // What it sang meanwhile is of the old one.
+    this.#canary?.stop();
+    for (const event of denials) if (isPrivate(event.name)) this.#overhear(event);
     if (this.#canary !== undefined && this.#roster.has("channel", this.#canary.channel)) this.#canary.start();
-    else this.#canary?.stop();
   }
 
   /** The first connection failed: the callers are told, and nothing is left behind. */

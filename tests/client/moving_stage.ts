@@ -26,6 +26,8 @@ export interface MovingOptions {
   readonly stream?: PubSubOptions<string>;
   /** How many turns the consumer waits after a message; none by default. */
   readonly takes?: () => number;
+  /** Publishes for a canary; without it there is none. */
+  readonly sing?: (channel: string) => Promise<unknown>;
   /** Which broker serves an endpoint. */
   readonly serves?: (endpoint: Endpoint) => TestBroker;
 }
@@ -35,6 +37,8 @@ export interface Wire {
   readonly endpoint: Endpoint;
   /** Breaks it, from the side of the network. */
   break(): void;
+  /** `deaf`: no message comes through, everything else does. */
+  ear: "open" | "deaf";
   state: "open" | "closed";
 }
 
@@ -71,7 +75,7 @@ export class MovingStage {
       ...options.client,
     });
     this.pubsub = new PubSub(
-      { ...settings, link: { ...settings.link, clock: this.clock } },
+      { ...settings, link: { ...settings.link, clock: this.clock }, ...options.sing && { publish: options.sing } },
       standalone(settings.endpoint),
       options.stream ?? {},
       () => {},
@@ -125,17 +129,19 @@ export class MovingStage {
     if (this.unreachable === "yes") throw new Error("unreachable");
     const broker = this.#options.serves?.(endpoint) ?? this.broker;
     const transport = await broker.dial(endpoint, { signal });
-    const wire: Wire = { endpoint, state: "open", break: () => transport.close() };
+    const wire: Wire = { endpoint, ear: "open", state: "open", break: () => transport.close() };
     const number = this.wires.push(wire);
     const pause = async () => {
       for (let turns = this.#options.dawdle?.(number) ?? 0; turns > 0; turns--) await settle();
     };
     return {
       read: async (room) => {
-        const chunk = await transport.read(room);
-        await pause();
-        if (chunk === undefined) wire.state = "closed";
-        return chunk;
+        for (;;) {
+          const chunk = await transport.read(room);
+          await pause();
+          if (chunk === undefined) wire.state = "closed";
+          if (chunk === undefined || wire.ear === "open" || !isMessage(chunk)) return chunk;
+        }
       },
       write: async (bytes) => {
         const copy = bytes.slice();
@@ -148,4 +154,9 @@ export class MovingStage {
       },
     };
   }
+}
+
+/** Is this a message, in either protocol? The broker writes each by itself. */
+function isMessage(chunk: Uint8Array): boolean {
+  return /^[*>]3\r\n\$7\r\nmessage/.test(new TextDecoder().decode(chunk));
 }

@@ -8,6 +8,8 @@
 export interface Counts {
   passed: number;
   failed: number;
+  /** The name of each failed test, with the first line of what it said. */
+  failures: readonly string[];
   /** The name of each skipped test, with its reason. */
   skipped: readonly string[];
 }
@@ -17,11 +19,12 @@ const TESTCASE = /<testcase((?:\s+[\w:-]+\s*=\s*"[^"]*")*)\s*(?:\/>|>([\s\S]*?)<
 /** Counts the test cases of a JUnit report, as Deno and Node write it. */
 export function countJUnit(xml: string): Counts {
   let passed = 0;
-  let failed = 0;
+  const failures: string[] = [];
   const skipped: string[] = [];
   for (const [, attributes = "", body = ""] of xml.matchAll(TESTCASE)) {
     const skip = /<skipped\b([^>]*)>/.exec(body);
-    if (/<(failure|error)\b/.test(body)) failed += 1;
+    const failure = /<(?:failure|error)\b([^>]*)>/.exec(body);
+    if (failure !== null) failures.push(`${attribute(attributes, "name")}: ${firstLine(failure[1] ?? "")}`);
     else if (skip === null) passed += 1;
     else {
       const name = attribute(attributes, "name");
@@ -29,7 +32,11 @@ export function countJUnit(xml: string): Counts {
       skipped.push(reason === "" || name.includes(reason) ? name : `${name} (skipped: ${reason})`);
     }
   }
-  return { passed, failed, skipped };
+  return { passed, failed: failures.length, failures, skipped };
+}
+
+function firstLine(attributes: string): string {
+  return attribute(attributes, "message").trim().split("\n")[0]!.slice(0, 300);
 }
 
 /**
@@ -39,7 +46,18 @@ export function countJUnit(xml: string): Counts {
 export function judge(ok: boolean, xml: string): Counts {
   const counts = countJUnit(xml);
   const ran = counts.passed + counts.failed + counts.skipped.length > 0;
-  return (!ok && counts.failed === 0) || !ran ? { ...counts, failed: counts.failed + 1 } : counts;
+  if ((ok || counts.failed > 0) && ran) return counts;
+  return { ...counts, failed: counts.failed + 1, failures: [...counts.failures, "the run itself"] };
+}
+
+/** The results of one test. */
+export function one(result: "passed" | "failed" | "skipped", name: string): Counts {
+  return {
+    passed: Number(result === "passed"),
+    failed: Number(result === "failed"),
+    failures: result === "failed" ? [name] : [],
+    skipped: result === "skipped" ? [name] : [],
+  };
 }
 
 /** Adds results up. */
@@ -47,6 +65,7 @@ export function sum(all: readonly Counts[]): Counts {
   return {
     passed: all.reduce((total, { passed }) => total + passed, 0),
     failed: all.reduce((total, { failed }) => total + failed, 0),
+    failures: all.flatMap(({ failures }) => failures),
     skipped: all.flatMap(({ skipped }) => skipped),
   };
 }

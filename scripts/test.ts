@@ -9,10 +9,10 @@
 import { resolve } from "node:path";
 import { deno, type Ended, importMapArgs, listFiles, ROOT } from "./deno.ts";
 import { findServer } from "../tests/support/redis_server.ts";
-import { closingLine, type Counts, judge, sum } from "./junit.ts";
+import { closingLine, type Counts, judge, one, sum } from "./junit.ts";
 import { NpmProject, runsOnNode } from "./npm_project.ts";
 import { bun, fit, furtherNodes, nodeOnPath } from "./runtimes.ts";
-import { shortSet, testOnNodes } from "./test_node.ts";
+import { JOBS, shortSet, testOnNodes } from "./test_node.ts";
 import { testPackage } from "./test_package.ts";
 import { drivesWorkers, testOnWorkers } from "./test_workers.ts";
 
@@ -76,7 +76,8 @@ const STEPS: Record<StepName, Step> = {
   live: {
     title: "Live tests",
     run: ({ importMap, tests }) => {
-      return runTests(tests.filter((path) => isNeedy(path) && !drivesWorkers(path)), [...importMap, "-A"]);
+      const needy = tests.filter((path) => isNeedy(path) && !drivesWorkers(path));
+      return runTests(needy, [...importMap, "-A", "--parallel"], { DENO_JOBS: String(JOBS) });
     },
   },
   package: { title: "npm package", run: async ({ project }) => await testPackage(await project()) },
@@ -110,7 +111,7 @@ async function check(args: readonly string[]): Promise<Result> {
 }
 
 function fromEnd({ ok, output }: Ended): Result {
-  return { counts: { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [] }, output };
+  return { counts: one(ok ? "passed" : "failed", "the step"), output };
 }
 
 async function checkTypes({ importMap }: Context): Promise<Result> {
@@ -120,11 +121,17 @@ async function checkTypes({ importMap }: Context): Promise<Result> {
   return await check(["check", "--quiet", ...importMap, "mod.ts", ...ours]);
 }
 
-async function runTests(files: readonly string[], options: readonly string[]): Promise<Result> {
+async function runTests(
+  files: readonly string[],
+  options: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Result> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   try {
     const args = ["test", "--no-check", "--reporter=dot", `--junit-path=${report}`, ...options, ...files];
-    const { ok, output } = files.length > 0 ? await deno(args) : { ok: false, output: "There is no such test\n" };
+    const { ok, output } = files.length > 0
+      ? await deno(args, { env })
+      : { ok: false, output: "There is no such test\n" };
     return { counts: judge(ok, await Deno.readTextFile(report)), output: output.replace(DOTS, "") };
   } finally {
     await Deno.remove(report);
@@ -162,7 +169,7 @@ async function runStep(step: Step, context: Context): Promise<Counts> {
   const mark = counts.failed > 0 ? paint("FAILED", "red") : paint("ok", "green");
   console.log(`${mark} ${step.title}${told === undefined ? "" : `: ${told}`} (${seconds} s)`);
   if (counts.failed > 0) console.log(output.trimEnd());
-  return counts;
+  return { ...counts, failures: counts.failures.map((name) => `${step.title}: ${name}`) };
 }
 
 function paint(text: string, color: string): string {
@@ -200,6 +207,8 @@ if (import.meta.main) {
   await project?.then((project) => project[Symbol.asyncDispose](), () => {});
   const total = sum(results);
   for (const skipped of total.skipped) console.log(`skipped: ${skipped}`);
+  // Once more where nobody has to look for it.
+  for (const failure of total.failures) console.log(`failed: ${failure}`);
   console.log(closingLine(total));
   Deno.exit(total.failed > 0 ? 1 : 0);
 }

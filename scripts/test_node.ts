@@ -7,7 +7,7 @@
 import { delimiter, dirname, resolve } from "node:path";
 import process from "node:process";
 import { run } from "./deno.ts";
-import { type Counts, judge, sum } from "./junit.ts";
+import { type Counts, judge, one, sum } from "./junit.ts";
 import type { NpmProject } from "./npm_project.ts";
 import type { Found, Runtime } from "./runtimes.ts";
 
@@ -17,6 +17,9 @@ export interface NodeRun {
   output: string;
   note: string;
 }
+
+/** How many test files run at a time where servers take part: they wait for most of their time. */
+export const JOBS = 2;
 
 /** What a runtime is tried with where another one has run everything: where they differ is sockets, streams, processes. */
 const SHORT = [
@@ -55,23 +58,33 @@ export async function testOnNodes(
 }
 
 function missing({ title, reason }: { title: string; reason: string }): NodeRun {
-  const skipped = `${title} (skipped: ${reason})`;
-  return { counts: { passed: 0, failed: 0, skipped: [skipped] }, output: "", note: `${title}: not to be had` };
+  return { counts: one("skipped", `${title} (skipped: ${reason})`), output: "", note: `${title}: not to be had` };
 }
 
 async function testOnNode({ folder }: NpmProject, tests: readonly string[], runtime: Runtime): Promise<NodeRun> {
   const { kind, program, title } = runtime;
-  const report = resolve(folder, `${title.replaceAll(" ", "-")}.xml`);
   const files = tests.map((path) => path.replace(/\.ts$/, ".mjs"));
   // What a test starts by its name is to be of this runtime, too.
   const PATH = `${dirname(program)}${delimiter}${process.env.PATH ?? ""}`;
-  const { ok, output } = await run(program, RUNNERS[kind](report, files), { cwd: folder, env: { PATH } });
-  const counts = judge(ok, await Deno.readTextFile(report).catch(() => ""));
+  const shares = kind === "Bun" ? sharesOf(files, JOBS) : [files];
+  const runs = await Promise.all(shares.map(async (share, index) => {
+    const report = resolve(folder, `${title.replaceAll(" ", "-")}-${index}.xml`);
+    const { ok, output } = await run(program, RUNNERS[kind](report, share), { cwd: folder, env: { PATH } });
+    const counts = judge(ok, await Deno.readTextFile(report).catch(() => ""));
+    return { counts, output: ok ? "" : `${title}:\n${FAILURES[kind](output)}` };
+  }));
+  const counts = sum(runs.map(({ counts }) => counts));
   return {
     counts,
-    output: ok ? "" : `${title}:\n${FAILURES[kind](output)}`,
+    output: runs.map(({ output }) => output).join(""),
     note: `${title}: ${counts.passed} passed${counts.failed > 0 ? `, ${counts.failed} FAILED` : ""}`,
   };
+}
+
+/** Deals the files out; shares that would be empty are left out. */
+function sharesOf(files: readonly string[], count: number): string[][] {
+  const shares = Array.from({ length: count }, (_, share) => files.filter((_, index) => index % count === share));
+  return shares.filter((share) => share.length > 0);
 }
 
 /** How each runtime is told to run tests and to write a report. */
@@ -79,6 +92,7 @@ const RUNNERS: Record<Runtime["kind"], (report: string, files: readonly string[]
   Node: (report, files) => [
     "--enable-source-maps",
     "--test",
+    `--test-concurrency=${JOBS}`,
     "--test-reporter=junit",
     `--test-reporter-destination=${report}`,
     "--test-reporter=spec",
@@ -99,5 +113,6 @@ const RUNNERS: Record<Runtime["kind"], (report: string, files: readonly string[]
 const FAILURES: Record<Runtime["kind"], (output: string) => string> = {
   // The end of what the `spec` reporter prints, where it repeats the failed tests.
   Node: (output) => output.slice(Math.max(0, output.indexOf("failing tests:"))),
-  Bun: (output) => output.replace(/^\((pass|skip)\).*\n/gm, ""),
+  // Without what passed, and the names of files of which nothing is left.
+  Bun: (output) => output.replace(/^\((pass|skip)\).*\n/gm, "").replace(/^\S+\.mjs:\n+(?=\S+\.mjs:\n)/gm, ""),
 };

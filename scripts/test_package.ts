@@ -9,7 +9,7 @@ import { delimiter, resolve } from "node:path";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import { deno, type Ended, npmInstall, ROOT, run } from "./deno.ts";
-import { type Counts, sum } from "./junit.ts";
+import { type Counts, one, sum } from "./junit.ts";
 import type { NpmProject } from "./npm_project.ts";
 
 /** What came of it, and what to print when it failed. */
@@ -95,6 +95,5 @@ async function runCommand(project: NpmProject): Promise<PackageRun> {
 }
 
 function verdict(what: string, { ok, output }: Ended): PackageRun {
-  const counts = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [] };
-  return { counts, output: ok ? "" : `${what} failed:\n${output}` };
+  return { counts: one(ok ? "passed" : "failed", what), output: ok ? "" : `${what} failed:\n${output}` };
 }

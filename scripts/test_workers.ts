@@ -12,7 +12,7 @@ import { startWorkerd } from "../tests/support/workerd/workerd.ts";
 import { serveFarSides } from "../tests/support/workerd/far_server.ts";
 import type { Outcome } from "../tests/support/workerd/registry.ts";
 import { deno, listFiles, npmInstall, ROOT } from "./deno.ts";
-import { type Counts, judge, sum } from "./junit.ts";
+import { type Counts, judge, one, sum } from "./junit.ts";
 import type { NpmProject } from "./npm_project.ts";
 
 /** What came of it, and what to print when it failed. */
@@ -74,7 +74,7 @@ export async function testOnWorkers(
   } finally {
     await stop();
   }
-  if (runs.length === 0) return failure("There is no such test");
+  if (runs.length === 0) return failure("Workers", "There is no such test");
   return { counts: sum(runs.map(({ counts }) => counts)), output: runs.map(({ output }) => output).join("") };
 }
 
@@ -105,9 +105,9 @@ async function bundleExamples(project: string): Promise<WorkersRun> {
   try {
     await build({ ...BUNDLE, absWorkingDir: project, entryPoints: examples, outdir: "bundles" });
   } catch (error) {
-    return failure(`Cannot bundle the examples for Workers: ${error instanceof Error ? error.message : String(error)}`);
+    return failure("To bundle the examples for Workers", error instanceof Error ? error.message : String(error));
   }
-  return passed();
+  return { counts: one("passed", "To bundle the examples for Workers"), output: "" };
 }
 
 /** The examples and the declarations of the package, against the platform's own types. */
@@ -160,38 +160,33 @@ async function runInside(project: string, tests: readonly string[]): Promise<Wor
       }],
     });
   } catch (error) {
-    return failure(`Cannot bundle the tests for Workers: ${error instanceof Error ? error.message : String(error)}`);
+    return failure("To bundle the tests for Workers", error instanceof Error ? error.message : String(error));
   }
   await using far = serveFarSides();
   await using server = await startWorkerd(project, { bundle: "suite.js", env: { FAR: far.url }, nodejs: true });
   const runs: WorkersRun[] = [];
   for (const path of tests) {
     const response = await fetch(`${server.url}/${path}`);
-    if (!response.ok) runs.push(failure(`${path}: ${await response.text()}\n${server.output()}`));
+    if (!response.ok) runs.push(failure(path, `${await response.text()}\n${server.output()}`));
     else runs.push(...(await response.json() as Outcome[]).map((outcome) => runOf(path, outcome)));
   }
   return { counts: sum(runs.map(({ counts }) => counts)), output: runs.map(({ output }) => output).join("") };
 }
 
 function runOf(path: string, { name, verdict, detail }: Outcome): WorkersRun {
-  if (verdict === "skipped") return skipped(name);
-  return verdict === "passed" ? passed() : failure(`${path}: ${name}\n${detail}\n`);
-}
-
-function passed(): WorkersRun {
-  return { counts: { passed: 1, failed: 0, skipped: [] }, output: "" };
+  return verdict === "failed" ? failure(`${path}: ${name}`, detail) : { counts: one(verdict, name), output: "" };
 }
 
 function skipped(reason: string): WorkersRun {
-  return { counts: { passed: 0, failed: 0, skipped: [reason] }, output: "" };
+  return { counts: one("skipped", reason), output: "" };
 }
 
-function failure(output: string): WorkersRun {
-  return { counts: { passed: 0, failed: 1, skipped: [] }, output: `${output}\n` };
+function failure(what: string, output: string): WorkersRun {
+  return { counts: one("failed", what), output: `${what}:\n${output}\n` };
 }
 
 function verdict(what: string, { ok, output }: { ok: boolean; output: string }): WorkersRun {
-  return ok ? passed() : failure(`${what}:\n${output}`);
+  return ok ? { counts: one("passed", what), output: "" } : failure(what, output);
 }
 
 async function write(path: string, text: string): Promise<void> {

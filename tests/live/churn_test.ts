@@ -78,8 +78,13 @@ each(
   },
 );
 
-/** Kills the connection, once there is one that has subscribed. */
-async function disconnect({ raw }: Ground): Promise<void> {
+/**
+ * Kills the connection, once there is one that has subscribed. A call was answered before: a first connection that fails
+ * is not mended.
+ */
+async function disconnect(ground: Ground): Promise<void> {
+  await until("an answer", 5_000, () => ground.count("subscribed") > 0);
+  const { raw } = ground;
   await until("a connection to kill", 5_000, async () => Number(await raw.ask("CLIENT", "KILL", "TYPE", "pubsub")) > 0);
 }
 

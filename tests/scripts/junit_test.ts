@@ -32,11 +32,21 @@ const NODE = `<?xml version="1.0" encoding="utf-8"?>
 </testsuites>`;
 
 test("The report of Deno is counted", () => {
-  assertEquals(countJUnit(DENO), { passed: 1, failed: 1, skipped: ["waits (skipped: no server)"] });
+  assertEquals(countJUnit(DENO), {
+    passed: 1,
+    failed: 1,
+    failures: ['fails <testcase name="x"/>: Uncaught Error: x'],
+    skipped: ["waits (skipped: no server)"],
+  });
 });
 
 test("The report of Node is counted", () => {
-  assertEquals(countJUnit(NODE), { passed: 1, failed: 1, skipped: ["waits (skipped: no 'server')"] });
+  assertEquals(countJUnit(NODE), {
+    passed: 1,
+    failed: 1,
+    failures: ["fails: x"],
+    skipped: ["waits (skipped: no 'server')"],
+  });
 });
 
 const PASSED = '<testcase name="a"/>';
@@ -57,7 +67,7 @@ for (const [what, ok, xml, failed] of JUDGED) {
 }
 
 test("The closing line has the totals, and the skipped only where there are some", () => {
-  const run = { passed: 2, failed: 1, skipped: [] };
+  const run = { passed: 2, failed: 1, failures: ["a"], skipped: [] };
   assertEquals(closingLine(run), "2 passed, 1 failed");
   assertEquals(closingLine(sum([run, { ...run, skipped: ["a"] }])), "4 passed, 2 failed, 1 skipped");
 });

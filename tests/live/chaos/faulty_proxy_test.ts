@@ -82,7 +82,7 @@ onStage("A proxy passes bytes and ends on, in order, in both directions", async 
   await until("both", 5_000, () => far.text === "hello" && near.text === "welcome");
 
   far.socket.end("goodbye");
-  await until("the end", 5_000, () => near.ended !== "no");
+  await until("both ends", 5_000, () => near.ended !== "no" && far.ended !== "no");
   assertEquals([near.text, near.ended, far.ended], ["welcomegoodbye", "by FIN", "by FIN"]);
   await until("it has let go", 5_000, () => stage.proxy.open === 0);
 });

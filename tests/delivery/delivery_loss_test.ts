@@ -70,3 +70,24 @@ test("A loss that was told twice, on messages that were dropped, counts once bes
     ["after", { ...gap(["reconnect", "overflow"], 5_000, 300 + 500), dropped: 3 }],
   ]);
 });
+
+test("A connection that is lost before every name was back is told, too, on the first message after it", () => {
+  const { delivery, owner } = newDelivery();
+  delivery.lost(5_000);
+  owner.clock.ms = 5_250;
+  deliver(delivery, "1");
+  owner.clock.ms = 5_900;
+  delivery.lost(5_800);
+  owner.clock.ms = 6_400;
+  deliver(delivery, "2", "3");
+  owner.clock.ms = 7_000;
+  delivery.recovered(owner.clock.ms);
+  deliver(delivery, "4", "5");
+  assertEquals(takeAll(delivery), [
+    ["1", gap(["reconnect"], 5_000, 250)],
+    ["2", gap(["reconnect"], 5_000, 1_400)],
+    "3",
+    ["4", gap(["reconnect"], 5_000, 2_000)],
+    "5",
+  ]);
+});

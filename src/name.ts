@@ -64,13 +64,13 @@ export function nameArgument(name: string): string | Uint8Array {
 }
 
 /**
- * The strings for names given in either form, so that equal bytes are equal strings; each once.
+ * The strings for names given in either form, so that equal bytes are equal strings.
  *
  * @throws {TypeError} when it is neither a name nor an array of names
  */
 export function canonicalNames(names: Names): string[] {
   const list = Array.isArray(names) ? names : [names as Name];
-  return [...new Set(list.map(canonicalName))];
+  return list.map(canonicalName);
 }
 
 /**

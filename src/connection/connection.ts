@@ -56,6 +56,8 @@ export class Connection {
   #end!: (cause: RedisError) => void;
   #state: "open" | "ended" = "open";
   #writing: "idle" | "scheduled" | "busy" = "idle";
+  /** When it was scheduled, at the end of the turn of the event loop that it was then. */
+  #scheduledAt = 0;
   /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
   #heard: "nothing" | "something" = "nothing";
@@ -120,8 +122,10 @@ export class Connection {
 
   /** What is wanted of this name has changed; one that was denied is asked for again. */
   sync(kind: Kind, name: string): void {
-    this.#session.sync(kind, name, this.#options.clock.now());
-    this.#touch();
+    // With the first of many names all is done that the others need.
+    const now = this.#writing === "scheduled" ? this.#scheduledAt : this.#options.clock.now();
+    this.#session.sync(kind, name, now);
+    if (this.#writing !== "scheduled") this.#touch();
   }
 
   /** Sends a command; its `reply` event carries the ticket that this gives. */
@@ -269,6 +273,7 @@ export class Connection {
     if (this.#state === "ended") return;
     if (this.#writing === "idle" && this.#session.hasOutput) {
       this.#writing = "scheduled";
+      this.#scheduledAt = this.#options.clock.now();
       queueMicrotask(() => this.#write());
     }
     const deadline = this.#session.deadline();
@@ -300,6 +305,7 @@ export class Connection {
 
   async #write(): Promise<void> {
     this.#writing = "busy";
+    this.#touch();
     try {
       for (let bytes; (bytes = this.#session.output()) !== undefined;) await this.#transport.write(bytes);
       this.#writing = "idle";

@@ -141,8 +141,10 @@ export class Session {
     for (;;) {
       if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
+      // Where one is due, many are.
+      if (this.#takeAcknowledgement()) continue;
       const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
-      if (found === "messages" || (found === "nothing" && this.#takeAcknowledgement())) continue;
+      if (found === "messages") continue;
       const reply = found === "a part of one" ? undefined : this.#reader.next();
       if (reply === undefined) return run.clear();
       this.#take(reply);

@@ -49,14 +49,34 @@ export interface Call {
   readonly settle: (error: RedisError | undefined) => void;
 }
 
-/** A name of one kind, and all that is kept for it: whoever deals with names finds it by one look-up. */
-export class Entry {
+/** A name that is not absent on one connection, and where it stands. */
+export interface Place {
+  readonly name: string;
+  readonly state: SubscriptionState;
+}
+
+/** A place, as its connection keeps it. */
+interface OpenPlace extends Place {
+  readonly entry: Entry;
+  state: SubscriptionState;
+  /** Undefined where it is absent. */
+  owner: Subscriptions | undefined;
+  /** That on another connection: nearly always there is but one. */
+  other: OpenPlace | undefined;
+}
+
+/**
+ * A name of one kind, and all that is kept for it: whoever deals with names finds it by one look-up. It is also its own
+ * first place, since whatever is made for each of 100,000 names is moved twice by the collectors of garbage.
+ */
+export class Entry implements OpenPlace {
   readonly kind: Kind;
   readonly name: string;
   /** `known`: it is not wanted, but something is kept for it. `gone`: it is in no table. */
-  state: "wanted" | "known" | "gone" = "known";
-  /** Where it stands on one connection, and so on: nearly always there is but one. */
-  place: OpenPlace | undefined = undefined;
+  wish: "wanted" | "known" | "gone" = "known";
+  state: SubscriptionState = "absent";
+  owner: Subscriptions | undefined = undefined;
+  other: OpenPlace | undefined = undefined;
   /** Who waits for it: nearly always one call, so that it costs no collection of its own. Kept by `Calls`. */
   waiting: Call | Set<Call> | undefined = undefined;
   /** Who takes its messages. Kept by the hub. */
@@ -68,6 +88,11 @@ export class Entry {
   constructor(kind: Kind, name: string) {
     this.kind = kind;
     this.name = name;
+  }
+
+  /** Itself. */
+  get entry(): this {
+    return this;
   }
 }
 
@@ -84,35 +109,35 @@ export class Desired {
 
   /** Nothing is wanted. */
   constructor() {
-    this.#last.state = "gone";
+    this.#last.wish = "gone";
   }
 
   /** Adds a name; false where it was there. */
   add(kind: Kind, name: string): boolean {
     const entry = this.entry(kind, name);
-    const isNew = entry.state !== "wanted";
-    entry.state = "wanted";
+    const isNew = entry.wish !== "wanted";
+    entry.wish = "wanted";
     return isNew;
   }
 
   /** Removes a name; false where it was not there. */
   delete(kind: Kind, name: string): boolean {
     const entry = this.find(kind, name);
-    if (entry?.state !== "wanted") return false;
-    entry.state = "known";
+    if (entry?.wish !== "wanted") return false;
+    entry.wish = "known";
     this.tidy(entry);
     return true;
   }
 
   /** Is it wanted? */
   has(kind: Kind, name: string): boolean {
-    return this.find(kind, name)?.state === "wanted";
+    return this.find(kind, name)?.wish === "wanted";
   }
 
   /** The wanted names of a kind, in the order in which they became known. */
   names(kind: Kind): string[] {
     const names: string[] = [];
-    for (const { state, name } of this.entries(kind)) if (state === "wanted") names.push(name);
+    for (const { wish, name } of this.entries(kind)) if (wish === "wanted") names.push(name);
     return names;
   }
 
@@ -120,7 +145,7 @@ export class Desired {
   clear(): void {
     for (const kind of KIND_NAMES) {
       for (const entry of this.entries(kind)) {
-        entry.state = "known";
+        entry.wish = "known";
         this.tidy(entry);
       }
     }
@@ -150,10 +175,10 @@ export class Desired {
 
   /** Forgets an entry for which nothing is kept any more. */
   tidy(entry: Entry): void {
-    if (entry.state !== "known" || entry.place !== undefined) return;
+    if (entry.wish !== "known" || entry.owner !== undefined || entry.other !== undefined) return;
     if (entry.waiting !== undefined || entry.holder !== undefined) return;
     this.#entries[entry.kind].delete(entry.name);
-    entry.state = "gone";
+    entry.wish = "gone";
     // Whoever keeps it should not keep what came after it.
     entry.next = entry;
   }
@@ -165,22 +190,7 @@ export class Desired {
 }
 
 function isOf(entry: Entry, kind: Kind, name: string): boolean {
-  return entry.name === name && entry.kind === kind && entry.state !== "gone";
-}
-
-/** A name that is not absent on one connection, and where it stands. */
-export interface Place {
-  readonly name: string;
-  readonly state: SubscriptionState;
-}
-
-/** Such a place, as its connection keeps it. */
-interface OpenPlace extends Place {
-  readonly entry: Entry;
-  readonly owner: Subscriptions;
-  state: SubscriptionState;
-  /** That on another connection, while there are two. */
-  other: OpenPlace | undefined;
+  return entry.name === name && entry.kind === kind && entry.wish !== "gone";
 }
 
 /** What one connection has confirmed. */
@@ -271,18 +281,20 @@ export class Subscriptions {
   }
 
   #placeOf(entry: Entry | undefined): OpenPlace | undefined {
-    let place = entry?.place;
+    let place: OpenPlace | undefined = entry;
     while (place !== undefined && place.owner !== this) place = place.other;
     return place;
   }
 
   #look(kind: Kind, name: string): OpenPlace {
     const entry = this.#desired.find(kind, name) ?? new Entry(kind, name);
-    return this.#placeOf(entry) ?? { name, state: "absent", entry, owner: this, other: undefined };
+    const place = this.#placeOf(entry);
+    if (place !== undefined) return place;
+    return entry.owner === undefined ? entry : { name, state: "absent", entry, owner: undefined, other: undefined };
   }
 
   #reconcile(place: OpenPlace, state: SubscriptionState): SubscriptionAction {
-    const isWanted = place.entry.state === "wanted";
+    const isWanted = place.entry.wish === "wanted";
     if (isWanted && state === "absent") {
       this.#set(place, "subscribing");
       return "subscribe";
@@ -302,17 +314,25 @@ export class Subscriptions {
     place.state = to;
     if (to === "absent") this.#remove(place);
     else if (from === "absent") {
+      const { entry } = place;
       this.#size++;
-      place.other = place.entry.place;
-      place.entry.place = place;
+      place.owner = this;
+      if (place === entry) return;
+      place.other = entry.other;
+      entry.other = place;
     }
   }
 
   #remove(place: OpenPlace): void {
     const { entry } = place;
     this.#size--;
-    if (entry.place === place) entry.place = place.other;
-    else for (let at = entry.place; at !== undefined; at = at.other) if (at.other === place) at.other = place.other;
+    place.state = "absent";
+    place.owner = undefined;
+    for (let at: OpenPlace = entry; at.other !== undefined; at = at.other) {
+      if (at.other !== place) continue;
+      at.other = place.other;
+      break;
+    }
     this.#desired.tidy(entry);
   }
 }

@@ -14,6 +14,8 @@ const COLON = 0x3a;
 const ZERO = 0x30;
 /** A count has at most so many digits. */
 const MOST_DIGITS = 9;
+/** In bytes. */
+const WORD = 8;
 /** The elements of an acknowledgement. */
 const ELEMENTS = 3;
 /** In bytes. */
@@ -22,12 +24,22 @@ const LONGEST_LINE = 16;
 /** A longer name, in bytes, is not looked for. */
 const LONGEST_NAME = 256;
 
+/** What comes before a name, in words of eight bytes, of which the last overlaps the one before it. */
+interface Beginning {
+  /** Read as floating-point numbers: none of such text is not a number. */
+  readonly words: readonly number[];
+  /** In bytes. */
+  readonly length: number;
+}
+
 /** Finds acknowledgements on one connection. */
 export class Acks {
   readonly #reader: Reader;
   readonly #type: string;
-  /** What comes before a name, by label and by length. */
-  readonly #beginnings = new Map<string, Uint8Array[]>();
+  /** What comes before a name, by label and by length, and for the label that was looked for last. */
+  readonly #beginnings = new Map<string, Beginning[]>();
+  #label = "";
+  #ofLabel: Beginning[] = [];
   /** The longest name, in bytes; negative where the limits of the reader are tighter than any acknowledgement needs. */
   readonly #longest: number;
 
@@ -44,13 +56,15 @@ export class Acks {
   take(label: string, name: string): boolean {
     const inbox = this.#reader.inbox;
     if (inbox === undefined || name.length > this.#longest) return false;
-    const { bytes, start, end } = inbox;
-    const beginning = this.#beginning(label, name.length);
+    const { bytes, view, start, end } = inbox;
+    const { words, length } = this.#beginning(label, name.length);
+    const from = start + length;
     // The shortest that can follow the name: CR LF, a colon, a digit, CR LF.
-    const colon = start + beginning.length + name.length + 2;
+    const colon = from + name.length + 2;
     if (colon + 4 > end) return false;
-    for (let i = 0, at = start; i < beginning.length; i++) if (bytes[at++] !== beginning[i]) return false;
-    const from = start + beginning.length;
+    for (let i = 0; i < words.length; i++) {
+      if (view.getFloat64(start + Math.min(i * WORD, length - WORD), true) !== words[i]) return false;
+    }
     for (let i = 0; i < name.length; i++) {
       const code = name.charCodeAt(i);
       // Beyond ASCII a character is no byte.
@@ -67,11 +81,24 @@ export class Acks {
     return true;
   }
 
-  #beginning(label: string, length: number): Uint8Array {
-    let all = this.#beginnings.get(label);
-    if (all === undefined) this.#beginnings.set(label, all = []);
-    return all[length] ??= new TextEncoder().encode(
+  #beginning(label: string, length: number): Beginning {
+    if (label !== this.#label) {
+      this.#label = label;
+      this.#ofLabel = this.#beginnings.get(label) ?? [];
+      this.#beginnings.set(label, this.#ofLabel);
+    }
+    return this.#ofLabel[length] ??= newBeginning(
       `${this.#type}${ELEMENTS}\r\n$${label.length}\r\n${label}\r\n$${length}\r\n`,
     );
   }
+}
+
+function newBeginning(text: string): Beginning {
+  const { length } = text;
+  const view = new DataView(new TextEncoder().encode(text).buffer);
+  const words = Array.from(
+    { length: Math.ceil(length / WORD) },
+    (_, i) => view.getFloat64(Math.min(i * WORD, length - WORD), true),
+  );
+  return { words, length };
 }

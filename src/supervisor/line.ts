@@ -45,6 +45,8 @@ export class Line {
   #listener: LineListener;
   #connection: Connection | undefined;
   #endpoint: Endpoint | undefined;
+  /** The same as text: each event carries it. */
+  #place: string | undefined;
   /** What the consumers want of the reading of the socket. */
   #flow: "reading" | "paused" = "reading";
   #ended: (cause: RedisError) => void = () => {};
@@ -75,7 +77,7 @@ export class Line {
 
   /** Where it goes, or went last. */
   get endpoint(): string | undefined {
-    return this.#endpoint && endpointText(this.#endpoint);
+    return this.#place;
   }
 
   /**
@@ -84,7 +86,7 @@ export class Line {
    * @throws {RedisError} when no connection can be made
    */
   async open(endpoint: Endpoint, signal: AbortSignal): Promise<{ cause: RedisError; connection: Connection }> {
-    this.#endpoint = endpoint;
+    this.#goTo(endpoint);
     const { link, desired } = this.#options;
     const connection = await openConnection(endpoint, link, {
       signal,
@@ -164,6 +166,11 @@ export class Line {
     });
   }
 
+  #goTo(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+    this.#place = endpointText(endpoint);
+  }
+
   #keepUp(connection: Connection, protocol: 2 | 3): void {
     this.#upkeep?.stop();
     this.#upkeep = new Upkeep(connection, {
@@ -192,7 +199,7 @@ export class Line {
         listen: (channel, heard) => this.#listener.listen(channel, heard),
         hear: (next, event) => this.#hear(next, event),
         taken: (next, how) => {
-          this.#endpoint = endpoint;
+          this.#goTo(endpoint);
           this.#take(move, old, next, how);
           resolve(undefined);
         },

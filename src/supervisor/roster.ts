@@ -97,7 +97,7 @@ export class Roster {
   standing(kind: Kind, name: string): Standing {
     const entry = this.desired.find(kind, name);
     const state = this.#confirmed()?.stateOf(entry) ?? "absent";
-    if (entry?.state !== "wanted") return state === "absent" ? "settled" : "unsettled";
+    if (entry?.wish !== "wanted") return state === "absent" ? "settled" : "unsettled";
     return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
   }
 

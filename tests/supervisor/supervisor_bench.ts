@@ -143,9 +143,11 @@ export class Bench {
 
   /** Of how many names anything is kept, and on how many connections each of them stands. */
   kept(): number[] {
-    return KIND_NAMES.flatMap((kind) => [...this.supervisor.desired.entries(kind)]).map(({ place }) => {
+    return KIND_NAMES.flatMap((kind) => [...this.supervisor.desired.entries(kind)]).map((entry) => {
       let count = 0;
-      for (; place !== undefined; place = place.other) count++;
+      for (let place: typeof entry.other = entry; place !== undefined; place = place.other) {
+        if (place.owner !== undefined) count++;
+      }
       return count;
     });
   }

@@ -272,15 +272,19 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   async #join(kind: Kind, names: Names, options: CallOptions): Promise<void> {
     checkCall(options);
-    const all = kinded(kind, names);
+    const all = publicNames(names);
     if (all.length === 0) throw new TypeError(`${KINDS[kind].subscribe} needs at least one name`);
-    await this.#add(this.#main, all, options);
+    this.#check(this.#main, options);
+    await this.#add(this.#main, all.map((name) => this.#supervisor.desired.entry(kind, name)), options);
+  }
+
+  #check(delivery: Delivery, { signal }: CallOptions): void {
+    signal?.throwIfAborted();
+    if (this.#closing !== undefined || delivery.state !== "open") throw new ConnectionError("The PubSub is closed");
   }
 
   /** Adds names to a stream. What fails leaves nothing behind, but for names that the server has acknowledged. */
   async #add(delivery: Delivery, names: readonly KindedName[], options: CallOptions): Promise<void> {
-    options.signal?.throwIfAborted();
-    if (this.#closing !== undefined || delivery.state !== "open") throw new ConnectionError("The PubSub is closed");
     const added = names.filter((name) => this.#hub.add(delivery, name));
     try {
       await this.#answered(this.#supervisor.wait(KINDS[names[0]!.kind].subscribe, "present", names, options));
@@ -371,8 +375,12 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 }
 
 function kinded(kind: Kind, names: Names): KindedName[] {
-  return canonicalNames(names).map((name) => {
-    if (isPrivate(name)) throw new TypeError(`A name must not be private to this library: ${JSON.stringify(name)}`);
-    return { kind, name };
-  });
+  return publicNames(names).map((name) => ({ kind, name }));
+}
+
+function publicNames(names: Names): string[] {
+  const list = canonicalNames(names);
+  const own = list.find(isPrivate);
+  if (own !== undefined) throw new TypeError(`A name must not be private to this library: ${JSON.stringify(own)}`);
+  return list;
 }

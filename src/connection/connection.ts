@@ -14,6 +14,8 @@ import type { Argument } from "../resp/writer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
 
+/** So many names in one turn of the event loop are not kept waiting for its end. */
+const EARLY_NAMES = 2_048;
 /** How often the timer looks whether the machine slept, in milliseconds, and how late it then is at least. */
 const BEAT_MS = 2_000;
 const JUMP_MS = 1_000;
@@ -58,6 +60,8 @@ export class Connection {
   #writing: "idle" | "scheduled" | "busy" = "idle";
   /** When it was scheduled, at the end of the turn of the event loop that it was then. */
   #scheduledAt = 0;
+  /** Of how many names it was told since. */
+  #synced = 0;
   /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
   #heard: "nothing" | "something" = "nothing";
@@ -123,9 +127,13 @@ export class Connection {
   /** What is wanted of this name has changed; one that was denied is asked for again. */
   sync(kind: Kind, name: string): void {
     // With the first of many names all is done that the others need.
-    const now = this.#writing === "scheduled" ? this.#scheduledAt : this.#options.clock.now();
-    this.#session.sync(kind, name, now);
-    if (this.#writing !== "scheduled") this.#touch();
+    if (this.#writing !== "scheduled") {
+      this.#session.sync(kind, name, this.#options.clock.now());
+      this.#synced = 0;
+      return this.#touch();
+    }
+    this.#session.sync(kind, name, this.#scheduledAt);
+    if (++this.#synced % EARLY_NAMES === 0) void this.#writeEarly();
   }
 
   /** Sends a command; its `reply` event carries the ticket that this gives. */
@@ -300,6 +308,16 @@ export class Connection {
       this.#touch();
     } catch (error) {
       this.#fail(error);
+    }
+  }
+
+  /** The server may begin while we go through the rest of many names. */
+  async #writeEarly(): Promise<void> {
+    try {
+      const bytes = this.#session.output();
+      if (bytes !== undefined) await this.#transport.write(bytes);
+    } catch (error) {
+      this.#cut(error);
     }
   }
 

@@ -17,6 +17,8 @@ import type { Place } from "./subscriptions.ts";
 /** So many names in a row have a command each; a command of those that follow carries at most so many of them. */
 const FEW_NAMES = 16;
 const MOST_NAMES = 256;
+/** About so many bytes are sent at a time: while a server answers them, the next are written. */
+const PART_BYTES = 64 * 1024;
 
 /** A command whose answer is due. */
 export type DueCommand =
@@ -44,8 +46,8 @@ export interface SubscriptionCommand {
 export class Outbox {
   #bytes = new CommandBuffer();
   #due = new Ring<DueCommand>();
-  /** The newest command, where it is not written yet and takes more names; and how many had one since the last {@linkcode take}. */
-  #unwritten: SubscriptionCommand | undefined;
+  /** The newest commands, which are not written yet; and how many had a name since the last {@linkcode take}. */
+  #unwritten: SubscriptionCommand[] = [];
   #named = 0;
 
   /** The oldest command that is due; undefined where nothing is. */
@@ -55,12 +57,12 @@ export class Outbox {
 
   /** Is anything to be sent? */
   get isEmpty(): boolean {
-    return this.#bytes.length === 0 && this.#unwritten === undefined;
+    return this.#bytes.length === 0 && this.#unwritten.length === 0;
   }
 
-  /** The bytes to send since the last call; undefined when there are none. */
+  /** What is to be sent next, of many names a part, so that the server begins; undefined when there is nothing. */
   take(): Uint8Array | undefined {
-    this.#write();
+    this.#write(PART_BYTES);
     this.#named = 0;
     return this.#bytes.take();
   }
@@ -75,16 +77,16 @@ export class Outbox {
 
   /** Subscribes to a name, or unsubscribes. */
   ask(type: SubscriptionCommand["type"], kind: Kind, place: Place): void {
-    const last = this.#unwritten;
+    const last = this.#unwritten.at(-1);
     if (last?.type === type && last.kind === kind && last.places.length < MOST_NAMES) {
       last.places.push(place);
       return;
     }
     // Shard channels of one command would have to belong to one slot.
     if (++this.#named <= FEW_NAMES || KINDS[kind].revocable) return this.askAlone(type, kind, place);
-    this.#write();
-    this.#unwritten = { type, verb: KINDS[kind][type], kind, places: [place], next: 0 };
-    this.#due.push(this.#unwritten);
+    const command: SubscriptionCommand = { type, verb: KINDS[kind][type], kind, places: [place], next: 0 };
+    this.#unwritten.push(command);
+    this.#due.push(command);
   }
 
   /** The same by a command of its own. */
@@ -115,11 +117,15 @@ export class Outbox {
     return false;
   }
 
-  /** Writes the command that would take more names. */
-  #write(): void {
-    const last = this.#unwritten;
-    if (last === undefined) return;
-    this.#unwritten = undefined;
-    this.#bytes.add([last.verb, ...last.places.map(({ name }) => nameArgument(name))]);
+  /** Writes what is not written, or about so many bytes of it. */
+  #write(most = Infinity): void {
+    let count = 0;
+    for (; count < this.#unwritten.length && this.#bytes.length < most; count++) {
+      const { verb, places } = this.#unwritten[count]!;
+      const words: Argument[] = [verb];
+      for (const { name } of places) words.push(nameArgument(name));
+      this.#bytes.add(words);
+    }
+    if (count > 0) this.#unwritten.splice(0, count);
   }
 }

@@ -142,6 +142,8 @@ class DenoTransport implements Transport {
   /** How many bytes the last read took. */
   #lastRead = 0;
   #lastWrite: Promise<void> = Promise.resolve();
+  /** How many are not done. */
+  #writes = 0;
 
   constructor(conn: Deno.Conn, endpoint: string) {
     this.#conn = conn;
@@ -169,8 +171,9 @@ class DenoTransport implements Transport {
 
   write(bytes: Uint8Array): Promise<void> {
     // `Deno.Conn.write` may take a part only, and parts of two writes must not mix.
-    const write = this.#lastWrite.then(() => this.#writeAll(bytes));
-    this.#lastWrite = write.catch(() => {});
+    const write = this.#writes === 0 ? this.#writeAll(bytes) : this.#lastWrite.then(() => this.#writeAll(bytes));
+    this.#writes++;
+    this.#lastWrite = write.catch(() => {}).then(() => void this.#writes--);
     return write;
   }
 

@@ -309,3 +309,21 @@ onStage("Messages survive a wire that gives one byte at a time", async (stage) =
   stage.broker.publish("sport", "\r\n$-1\r\n");
   assertEquals(payloads(await take(pubsub, 4)), ["déjà vu", "déjà vu", "\r\n$-1\r\n", "\r\n$-1\r\n"]);
 });
+
+onStage("A name that is given twice is one: it is asked for once, and let go of once", async (stage) => {
+  const pubsub = stage.client().pubsub();
+  await pubsub.subscribe(["a", "b", "a"]);
+  assertEquals(pubsub.subscriptions().map(({ name }) => name), ["a", "b"]);
+  const stream = pubsub.stream({ channels: ["c", "c"] });
+  await pubsub.synced();
+  await stream.cancel();
+  await pubsub.unsubscribe(["a", "a"]);
+  assertEquals(pubsub.subscriptions().map(({ name, state }) => `${name} ${state}`), ["b subscribed"]);
+  assertEquals(stage.sent("SUBSCRIBE", "UNSUBSCRIBE"), [
+    "SUBSCRIBE a",
+    "SUBSCRIBE b",
+    "SUBSCRIBE c",
+    "UNSUBSCRIBE c",
+    "UNSUBSCRIBE a",
+  ]);
+});

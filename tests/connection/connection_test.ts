@@ -42,6 +42,47 @@ test("what is sent in one turn goes out in one write", async () => {
   ]);
 });
 
+test("of many names in one turn the first are sent before it ends, and all in order", async () => {
+  const names = Array.from({ length: 5_000 }, (_, i) => `name-${i}`);
+  const written: Uint8Array[] = [];
+  const bench = new Bench({
+    wrap: (transport) => ({
+      read: (room) => transport.read(room),
+      close: () => transport.close(),
+      write: (bytes) => {
+        written.push(bytes);
+        return transport.write(bytes);
+      },
+    }),
+  });
+  await bench.start();
+  written.length = 0;
+  bench.want(...names);
+  assertEquals(written.length, 2);
+  await settle();
+  assertEquals(written.flatMap(commandLines).flatMap((line) => line.split(" ").slice(1)), names);
+  assertEquals([bench.connection.subscriptions?.size, bench.connection.subscriptions?.unsettled], [5_000, 0]);
+});
+
+test("a transport that fails as the first of many names are sent ends it, and nobody is thrown at", async () => {
+  let failing = false;
+  const bench = new Bench({
+    wrap: (transport) => ({
+      read: (room) => transport.read(room),
+      close: () => transport.close(),
+      write: (bytes) => {
+        if (failing) throw new Error("no");
+        return transport.write(bytes);
+      },
+    }),
+  });
+  await bench.start();
+  failing = true;
+  bench.want(...Array.from({ length: 5_000 }, (_, i) => `name-${i}`));
+  await settle();
+  bench.assertEnded("Lost the connection to localhost:6379: the transport failed");
+});
+
 test("what is sent while a write is under way goes out in the next one, in order", async () => {
   let finish = () => {};
   const written: string[][] = [];

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Outbox, type SubscriptionCommand } from "../../src/protocol/outbox.ts";
 import { test } from "../support/test.ts";
+import { commandLines } from "../support/wire.ts";
 
 const place = (name: string) => ({ name, state: "subscribing" as const });
 
@@ -59,4 +60,24 @@ test("a name that is due behind other commands is settled there, and they stay a
   assertEquals(left(outbox), "ping");
   outbox.shift();
   assertEquals(outbox.first, undefined);
+});
+
+test("many names are given out in parts, in order, and what is sent behind them comes behind them", () => {
+  const names = Array.from({ length: 10_000 }, (_, i) => `name-${i}`);
+  const given = (outbox: Outbox): Uint8Array[] => {
+    const parts: Uint8Array[] = [];
+    for (let part; (part = outbox.take()) !== undefined;) parts.push(part.slice());
+    assertEquals(outbox.isEmpty, true);
+    return parts;
+  };
+  const asked = (parts: readonly Uint8Array[]) =>
+    parts.flatMap(commandLines).flatMap((line) => line.split(" ").slice(1));
+  const outbox = new Outbox();
+  for (const name of names) outbox.ask("subscribe", "channel", place(name));
+  const parts = given(outbox);
+  assertEquals([parts.length, asked(parts)], [3, names]);
+
+  for (const name of names) outbox.ask("unsubscribe", "channel", place(name));
+  outbox.send(["PING", "x"], { type: "ping", verb: "PING" });
+  assertEquals(asked(given(outbox)), [...names, "x"]);
 });

@@ -141,8 +141,7 @@ export class Session {
     for (;;) {
       if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
-      // Where one is due, many are.
-      if (this.#takeAcknowledgement()) continue;
+      if (this.#takeAcknowledgement()) continue; // where one is due, many are
       const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
       if (found === "messages") continue;
       const reply = found === "a part of one" ? undefined : this.#reader.next();
@@ -278,7 +277,7 @@ export class Session {
     if (due?.type !== "subscribe" && due?.type !== "unsubscribe") return false;
     const { type, kind, places, next } = due;
     const place = places[next]!;
-    const label = type === "subscribe" ? KINDS[kind].subscribed : KINDS[kind].unsubscribed;
+    const label = KINDS[kind][type === "subscribe" ? "subscribed" : "unsubscribed"];
     if (this.#state === "leaving" || !this.#acks!.take(label, place.name)) return false;
     this.#outbox.settle(type, kind, place.name);
     this.#answer(type, kind, place.name, place);

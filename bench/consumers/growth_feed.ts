@@ -64,6 +64,7 @@ export class Feed implements AsyncDisposable {
   }
 
   #fed(): Promise<void> {
+    if (this.#food !== undefined) return Promise.resolve();
     if (this.#hungry === undefined) {
       let tell = () => {};
       const fed = new Promise<void>((resolve) => tell = resolve);

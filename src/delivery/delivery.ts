@@ -142,6 +142,8 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   /** Puts a message in. `message` is shared with other streams unless this one has a gap to tell. */
   deliver(message: Message<T>, bytes: number): void {
+    const hasGap = this.#lostSince !== undefined || this.#tail !== undefined || this.#head !== undefined;
+    if (!hasGap && this.pass(message)) return void this.#delivered++;
     if (this.state !== "open") return;
     if (this.#lostSince !== undefined && this.#loss === "untold") {
       this.#tellLoss(this.#owner.clock.now() - this.#lostSince);
@@ -192,7 +194,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   override take(): Message<T> | undefined {
     const message = super.take();
-    if (message === undefined) return undefined;
+    if (message === undefined) return void (this.#pace = "quick");
     this.#newest?.left(message);
     this.#taken(1);
     return this.#head === undefined ? message : withGap(message, this.#takeHead());
@@ -201,16 +203,14 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   override takeMany(most: number): Message<T>[] {
     const messages = super.takeMany(most);
     const first = messages[0];
-    if (first === undefined) return messages;
+    if (first === undefined) {
+      this.#pace = "quick";
+      return messages;
+    }
     if (this.#newest !== undefined) { for (const message of messages) this.#newest.left(message); }
     this.#taken(messages.length);
     if (this.#head !== undefined) messages[0] = withGap(first, this.#takeHead());
     return messages;
-  }
-
-  override wait(): Promise<void> {
-    if (this.size === 0) this.#pace = "quick";
-    return super.wait();
   }
 
   override async drained(): Promise<void> {

@@ -5,13 +5,15 @@
  */
 
 import { Ring } from "../ring.ts";
-import type { Source } from "./stream.ts";
+import type { Give, Source } from "./stream.ts";
 
 /** The queue. It has no limit of its own: whoever puts in looks at `size` first. */
-export class Queue<T> implements Source<T> {
-  #ring = new Ring<T>();
+export class Queue<T> extends Ring<T> implements Source<T> {
   #state: "open" | "ended" | "failed" = "open";
   #error: unknown;
+  /** Who waits for one item, and who is asked where something else comes. */
+  #give: Give<T> | undefined;
+  #look: (() => void) | undefined;
   #awaited: { readonly woken: Promise<void>; readonly wake: () => void } | undefined;
   #emptied: { readonly drained: Promise<void>; readonly tell: () => void } | undefined;
   #onCancel: (reason: unknown) => Promise<void>;
@@ -19,11 +21,8 @@ export class Queue<T> implements Source<T> {
 
   /** `onCancel` is called when the consumer goes. */
   constructor(onCancel: (reason: unknown) => Promise<void>) {
+    super();
     this.#onCancel = onCancel;
-  }
-
-  get size(): number {
-    return this.#ring.size;
   }
 
   get state(): "open" | "ended" | "failed" {
@@ -34,43 +33,23 @@ export class Queue<T> implements Source<T> {
     return this.#error;
   }
 
-  /** The sum of the weights of what waits. */
-  get weight(): number {
-    return this.#ring.weight;
-  }
-
   take(): T | undefined {
-    const item = this.#ring.shift();
-    if (this.#emptied !== undefined && this.#ring.size === 0) this.#tellEmptied();
+    const item = this.shift();
+    if (this.#emptied !== undefined && this.size === 0) this.#tellEmptied();
     return item;
   }
 
   takeMany(most: number): T[] {
-    const items = this.#ring.shiftMany(Math.min(most, this.#ring.size));
-    if (this.#emptied !== undefined && this.#ring.size === 0) this.#tellEmptied();
+    const items = this.shiftMany(Math.min(most, this.size));
+    if (this.#emptied !== undefined && this.size === 0) this.#tellEmptied();
     return items;
   }
 
   /** Adds an item; after the end it is dropped. */
   put(item: T, weight = 0): void {
     if (this.#state !== "open") return;
-    this.#ring.push(item, weight);
-    if (this.#awaited !== undefined) this.wake();
-  }
-
-  /** The item at `index`, counted from the oldest; undefined where there is none. */
-  at(index: number): T | undefined {
-    return this.#ring.at(index);
-  }
-
-  /** The weight of the item at `index`, which there must be. */
-  weightAt(index: number): number {
-    return this.#ring.weightAt(index);
-  }
-
-  /** Puts an item in the place of the one at `index`, which there must be. */
-  replaceAt(index: number, item: T, weight: number): void {
-    this.#ring.replaceAt(index, item, weight);
+    this.push(item, weight);
+    if (this.#give !== undefined || this.#awaited !== undefined) this.wake();
   }
 
   /** No more will come; what waits is still delivered. */
@@ -84,8 +63,8 @@ export class Queue<T> implements Source<T> {
   }
 
   /** Drops everything that waits. */
-  clear(): void {
-    this.#ring.clear();
+  override clear(): void {
+    super.clear();
     this.#tellEmptied();
     // The end that the consumer was to reach after them is here.
     if (this.#state !== "open") this.onEnd?.();
@@ -112,6 +91,26 @@ export class Queue<T> implements Source<T> {
     return this.#awaited.woken;
   }
 
+  get isAwaited(): boolean {
+    return this.#give !== undefined;
+  }
+
+  hand(give: Give<T> | undefined, look: () => void): Give<T> | undefined {
+    const before = this.#give;
+    this.#give = give;
+    this.#look = look;
+    return before;
+  }
+
+  /** Gives an item to whoever waits for just that; false where nobody does. */
+  protected pass(item: T): boolean {
+    const give = this.#give;
+    if (give === undefined) return false;
+    this.#give = undefined;
+    give({ value: item, done: false });
+    return true;
+  }
+
   async cancel(reason: unknown): Promise<void> {
     this.clear();
     this.end();
@@ -133,6 +132,7 @@ export class Queue<T> implements Source<T> {
 
   /** Whoever waits looks again. */
   wake(): void {
+    if (this.#give !== undefined) this.#look!();
     this.#awaited?.wake();
     this.#awaited = undefined;
   }

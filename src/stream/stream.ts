@@ -23,11 +23,21 @@ export interface Source<T> {
   takeMany(most: number): T[];
   /** Resolves when there may be something to take, or the state has changed. */
   wait(): Promise<void>;
+  /**
+   * Waits for one item, where there is none now: it is taken, and `give` called with it, as soon as there is one and before
+   * anything else happens. If something else changes first, `look` is called instead. Gives the `give` that it replaces.
+   */
+  hand?(give: Give<T> | undefined, look: () => void): Give<T> | undefined;
+  /** Does somebody wait so? */
+  readonly isAwaited?: boolean;
   /** The consumer has gone. Resolves when everything is let go of. */
   cancel(reason: unknown): Promise<void>;
   /** Set by the stream: hears that the state is no longer `open`, and then that what waited was dropped. */
   onEnd: (() => void) | undefined;
 }
+
+/** Answers a call of `next`. A method, as types go: so a stream of one thing is a stream of anything. */
+export type Give<T> = { give(result: IteratorResult<T> | Promise<IteratorResult<T>>): void }["give"];
 
 // As the platform has them; not every set of declarations that users compile with has names for them.
 interface IterationOptions {
@@ -244,6 +254,11 @@ export class Direct<T> implements Omit<Source<T>, "onEnd"> {
     return this.#leftOver === "none" ? this.#inlet.source.wait() : this.#readLeftOver();
   }
 
+  /** The short way past this: the source itself, or this where it has something that the source has not. */
+  get shortest(): Pick<Source<T>, "take" | "state" | "hand" | "isAwaited"> {
+    return this.#leftOver === "none" ? this.#inlet.source : this;
+  }
+
   async #readLeftOver(): Promise<void> {
     this.#first = (await this.#reader.read()).value;
     this.#leftOver = "none";
@@ -270,42 +285,56 @@ class DirectIterator<T> implements Values<T> {
   /** Inherited, see below, where the runtime has one. */
   declare [Symbol.asyncDispose]: () => Promise<void>;
   #direct: Direct<T>;
+  #source: Direct<T>["shortest"];
   #preventCancel: boolean;
   #state: "open" | "done" = "open";
-  /** The last call that is not answered. */
+  /** The last call that is not answered, but for the one that the source is to answer. */
   #last: Promise<unknown> | undefined;
-  /** The call that waits for an item. */
-  #waiting: Promise<IteratorResult<T>> | undefined;
 
   constructor(direct: Direct<T>, preventCancel: boolean) {
     this.#direct = direct;
+    this.#source = direct.shortest;
     this.#preventCancel = preventCancel;
   }
 
   next(): Promise<IteratorResult<T>> {
+    const source = this.#source;
     if (this.#state === "open" && this.#last === undefined) {
-      const item = this.#direct.take();
+      const item = source.take();
       if (item !== undefined) return Promise.resolve({ value: item, done: false });
-      if (this.#direct.state === "open") return this.#last = this.#waiting = this.#direct.wait().then(this.#woken);
+      if (source.isAwaited === false && source.state === "open") {
+        return new Promise((give) => void source.hand!(give, this.#look));
+      }
     }
-    return this.#answer(() => this.#wait(), this.#last);
+    return this.#answer(() => this.#wait(), this.#before());
   }
 
-  /** The short way out of a wait, where there is an item. With 10,000 loops it halves what each costs. */
-  #woken = (): IteratorResult<T> | Promise<IteratorResult<T>> => {
-    const waiting = this.#waiting!;
-    const item = this.#state === "open" ? this.#direct.take() : undefined;
-    if (item === undefined) {
-      this.#forget(waiting);
-      return this.#wait();
-    }
-    if (this.#last === waiting) this.#last = undefined;
-    return { value: item, done: false };
+  /** A wait is over, and it was not an item that ended it. */
+  #look = (): void => {
+    const give = this.#source.hand!(undefined, this.#look)!;
+    const item = this.#state === "open" ? this.#source.take() : undefined;
+    if (item !== undefined) return give({ value: item, done: false });
+    // Not before whoever has called is done.
+    const answer = Promise.resolve().then(() => this.#wait());
+    this.#last ??= answer;
+    this.#forget(answer);
+    give(answer);
   };
+
+  /** What a call has to wait for. */
+  #before(): Promise<unknown> | undefined {
+    if (this.#last !== undefined || this.#source.isAwaited !== true) return this.#last;
+    return new Promise((resolve) => {
+      const give = this.#source.hand!((result) => {
+        give!(result);
+        resolve(result);
+      }, this.#look);
+    });
+  }
 
   return(value?: unknown): Promise<IteratorResult<T>> {
     // A `next` that waits has its item first. After a cancel there would be none for it.
-    const before = this.#state === "open" && !this.#preventCancel ? undefined : this.#last;
+    const before = this.#state === "open" && !this.#preventCancel ? undefined : this.#before();
     return this.#answer(() => this.#leave(value), before);
   }
 

@@ -153,12 +153,11 @@ test("error knows the limit of bytes, too, and takes one message whatever its si
 test("A consumer that had taken everything has a turn before its queue drops, at most one", () => {
   for (const policy of ["drop-oldest", "drop-newest", "error"] as const) {
     const { delivery, owner } = newDelivery({ overflow: policy, maxQueuedMessages: 2 });
-    delivery.wait();
+    assertEquals(delivery.take(), undefined);
     for (const payload of ["1", "2"]) delivery.deliver(message(payload), 1);
     assertEquals([owner.fullness, delivery.counts().dropped], [[true], 0], policy);
     assertEquals(takeAll(delivery), ["1", "2"]);
     assertEquals([owner.fullness, owner.clock.pending], [[true, false], 0], "it took, and no timer is left");
-    delivery.wait();
     for (const payload of ["3", "4"]) delivery.deliver(message(payload), 1);
     owner.clock.pass(0);
     assertEquals(owner.fullness, [true, false, true, false], "it took nothing, and holds up nobody");
@@ -167,16 +166,16 @@ test("A consumer that had taken everything has a turn before its queue drops, at
   }
 });
 
-test("A consumer that was not waiting is given no turn", () => {
-  const { delivery, owner } = filled({ maxQueuedMessages: 2 }, "1");
-  delivery.wait();
-  for (const payload of ["2", "3"]) delivery.deliver(message(payload), 1);
+test("A consumer that has left something is given no turn", () => {
+  const { delivery, owner } = filled({ maxQueuedMessages: 2 }, "1", "2");
+  delivery.take();
+  for (const payload of ["3", "4"]) delivery.deliver(message(payload), 1);
   assertEquals([owner.fullness, delivery.counts().dropped], [[], 1]);
 });
 
 test("A turn that is under way when the stream ends leaves no timer, and holds up nobody", () => {
   const { delivery, owner } = newDelivery({ maxQueuedMessages: 1 });
-  delivery.wait();
+  assertEquals(delivery.takeMany(2), []);
   delivery.deliver(message("1"), 1);
   delivery.end();
   assertEquals([owner.fullness, owner.clock.pending], [[true, false], 0]);

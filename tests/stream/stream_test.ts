@@ -258,6 +258,31 @@ test("next() may be called several times without awaiting: the calls are answere
   assertEquals(await Promise.all(asked), [1, 2, 3, 4, undefined]);
 });
 
+test("A next() that waits has its item in the moment in which it is put, and those behind it have theirs in order", async () => {
+  const { queue, stream } = pipe();
+  const iterator = stream.values();
+  const waiting = [iterator.next(), iterator.next(), iterator.next()];
+  queue.put(1);
+  assertEquals(queue.size, 0);
+  for (const item of [2, 3, 4]) queue.put(item);
+  assertEquals((await Promise.all(waiting)).map(({ value }) => value), [1, 2, 3]);
+  assertEquals((await iterator.next()).value, 4);
+});
+
+test("A wake-up for nothing leaves a next() that waits as it was", async () => {
+  const { queue, stream } = pipe();
+  const iterator = stream.values();
+  const waiting = [iterator.next()];
+  queue.wake();
+  waiting.push(iterator.next());
+  queue.put(1);
+  queue.put(2);
+  assertEquals((await Promise.all(waiting)).map(({ value }) => value), [1, 2]);
+  const last = iterator.next();
+  queue.end();
+  assertEquals(await last, { value: undefined, done: true });
+});
+
 test("Of several next() that are pending at a fatal end one is told the cause, the others are done", async () => {
   const { queue, stream } = pipe();
   const iterator = stream.values();

@@ -143,7 +143,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   /** Puts a message in. `message` is shared with other streams unless this one has a gap to tell. */
   deliver(message: Message<T>, bytes: number): void {
     const hasGap = this.#lostSince !== undefined || this.#tail !== undefined || this.#head !== undefined;
-    if (!hasGap && this.pass(message)) return void this.#delivered++;
+    if (!hasGap && this.pass(message)) return void this.#past.delivered++;
     if (this.state !== "open") return;
     if (this.#lostSince !== undefined && this.#loss === "untold") {
       this.#tellLoss(this.#owner.clock.now() - this.#lostSince);

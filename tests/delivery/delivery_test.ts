@@ -303,41 +303,6 @@ test("With onDecodeError: skip such a payload is left out, counted and told", ()
   assertEquals([owner.errors, owner.leavers, delivery.counts().skipped], [[error], [], 1]);
 });
 
-test("A consumer that waits has the very message at once, past the queue, and it counts as delivered", async () => {
-  const { delivery, owner } = newDelivery({ overflow: "block", maxQueuedMessages: 1 });
-  const messages = new QueueStream(delivery.source).values();
-  for (const payload of ["1", "2"]) {
-    const next = messages.next();
-    const shared = message(payload);
-    delivery.deliver(shared, 1);
-    assertEquals(delivery.counts().queued, 0);
-    assertStrictEquals((await next).value, shared);
-  }
-  assertEquals(delivery.counts().delivered, 2);
-  assertEquals(owner.fullness, []);
-});
-
-test("A consumer that waits is told of a gap, whenever it came to be", async () => {
-  const { delivery, owner } = newDelivery();
-  const messages = new QueueStream(delivery.source).values();
-  const gaps: (Gap | undefined)[] = [];
-  const next = async (change: () => void) => {
-    const pending = messages.next();
-    change();
-    deliver(delivery, "a");
-    const { value } = await pending;
-    gaps.push(value?.gap);
-  };
-  await next(() => {});
-  await next(() => delivery.lost(5_000));
-  owner.clock.ms += 100;
-  await next(() => delivery.recovered(owner.clock.ms));
-  await next(() => delivery.giveGap(gap(["overflow"], 0)));
-  await next(() => {});
-  const lost = (downMs: number) => gap(["reconnect"], 5_000, { downMs });
-  assertEquals(gaps, [undefined, lost(0), lost(100), gap(["overflow"], 0), undefined]);
-});
-
 test("After its end a stream takes nothing, counts nothing and drops nothing", () => {
   const { delivery, owner } = newDelivery({ maxQueuedMessages: 1 });
   deliver(delivery, "1");

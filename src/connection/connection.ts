@@ -233,9 +233,9 @@ export class Connection {
       const now = this.#options.clock.now();
       this.#heard = "something";
       this.#session.receive(chunk, now);
-      if (this.#backlog !== undefined) this.#catchUp(chunk.length, now);
+      const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(chunk.length, now);
       this.#heardBefore = this.#heardUntil;
-      this.#heardUntil = now - this.#lagMs;
+      this.#heardUntil = now - ageMs;
     } catch (error) {
       // A transport that a user has brought gave something else than bytes.
       return this.#fail(error);
@@ -263,17 +263,20 @@ export class Connection {
     this.#stoppedAt ??= this.#session.lastHeard;
   }
 
-  /** Something came while we are behind. */
-  #catchUp(bytes: number, now: number): void {
+  /** Something came while we are behind; gives how old it may be. */
+  #catchUp(bytes: number, now: number): number {
     this.#backlog! += bytes;
     if (this.#stoppedAt !== undefined) this.#lagMs += now - this.#stoppedAt;
     this.#stoppedAt = undefined;
     // A read was under way when we stopped.
-    if (this.#gate !== undefined) return;
+    const ageMs = this.#lagMs;
+    if (this.#gate !== undefined) return ageMs;
     const waitedMs = now - this.#readAt;
-    if (waitedMs <= EMPTY_MS && (waitedMs < LITTLE_MS || bytes >= LITTLE_BYTES)) return;
+    if (waitedMs <= EMPTY_MS && (waitedMs < LITTLE_MS || bytes >= LITTLE_BYTES)) return ageMs;
     this.#backlog = undefined;
     this.#lagMs = 0;
+    // A little may be the last of what waited: nothing waits any more, but it did.
+    return waitedMs > EMPTY_MS ? 0 : ageMs;
   }
 
   /** After anything that may have made output, or moved the deadline. */

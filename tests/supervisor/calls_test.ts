@@ -156,3 +156,13 @@ test("at the end calls that want names present fail, the others have what they w
   assertEquals(bench.ends.filter((end) => end === "done").length, 1);
   assertEquals([bench.awaited("ab"), bench.clock.pending], ["", 0]);
 });
+
+test("a refusal fails the calls that want the name present, and is what the others wait for", async () => {
+  const bench = new Bench();
+  bench.wait("a");
+  bench.wait("a", {}, "absent");
+  bench.set("a", refused);
+  await settle();
+  await bench.wait("a", {}, "absent");
+  assertEquals(bench.ends, [refused, "done", "done"]);
+});

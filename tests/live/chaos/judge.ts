@@ -44,6 +44,8 @@ interface Line {
 
 /** What clocks and rounding may differ by, in milliseconds. */
 const CLOCKS_MS = 20;
+/** How much later than it should a gap may begin where the socket was not read, in milliseconds. */
+const BUSY_MS = 500;
 
 /** Judges one round. */
 export function judge(evidence: Evidence): Verdict {
@@ -188,7 +190,9 @@ class StreamJudge {
 
   /** Does a gap told in this range of messages say that the connection was lost when this one was published? */
   #lostWithConnection(message: Published, first: number, last: number): boolean {
-    const { slackMs } = this.#evidence;
+    const { unreadMs } = this.#evidence;
+    // Only a busy machine makes it look as if nothing had waited.
+    const slackMs = this.#evidence.slackMs + Math.min(unreadMs, BUSY_MS);
     for (let index = first; index <= last; index++) {
       const { gap, at } = this.#stream.taken[index]!;
       if (gap === undefined || !isOfConnection(gap)) continue;

@@ -25,27 +25,57 @@ export interface Codec<T> {
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The text in UTF-8 that stands in `bytes[from]` to `bytes[to - 1]`, as {@linkcode text} decodes it. */
-export const decodePart: (bytes: Uint8Array, from: number, to: number) => string = partDecoder();
+/** Decodes parts of buffers: `bytes[from]` to `bytes[to - 1]`. */
+export interface Decoder {
+  /** The text in UTF-8, as {@linkcode text} decodes it. */
+  part(bytes: Uint8Array, from: number, to: number): string;
+  /** Where the platform has a fast way for it: text that is nothing but ASCII. */
+  readonly ascii?: {
+    isAt(bytes: Uint8Array, from: number, to: number): boolean;
+    decode(bytes: Uint8Array, from: number, to: number): string;
+    /** Up to this length, in bytes, a call for each text is faster than to cut it out of a longer one. */
+    readonly longestAlone: number;
+  };
+}
+
+/** The fastest that is here. */
+export const decoder: Decoder = fastest();
 
 /**
  * A native `utf8Slice`, which Node and Bun have, gives the same as a `TextDecoder`, and needs no view: 16 bytes take 60 ns
- * instead of 110, and 45 instead of 88; 2 KiB a third less. That of Deno is no native one, and slow.
+ * instead of 110, and 45 instead of 88; 2 KiB a third less. Where all is known to be ASCII, `latin1Slice` need not look at it
+ * once more: of 1 KiB, eight at a time, that is 110 ns instead of 129 on Node. On Bun it takes 36 ns for 16 bytes, and to cut
+ * them out of a string, which there makes a rope, 50; with 1 KiB to cut is faster. Those of Deno are no native ones, and slow.
  */
-function partDecoder(): typeof decodePart {
-  const { Buffer } = globalThis as { Buffer?: { prototype: { utf8Slice?(from: number, to: number): string } } };
-  const slice = Buffer?.prototype.utf8Slice;
-  return slice !== undefined && String(slice).includes("[native code]")
-    ? (bytes, from, to) => slice.call(bytes, from, to)
-    : (bytes, from, to) => utf8.decode(bytes.subarray(from, to));
+function fastest(): Decoder {
+  const { Buffer } = globalThis as { Buffer?: { prototype: Partial<Slices> } };
+  const { utf8Slice, latin1Slice } = Buffer?.prototype ?? {};
+  if (utf8Slice === undefined || latin1Slice === undefined || !String(utf8Slice).includes("[native code]")) {
+    return { part: (bytes, from, to) => utf8.decode(bytes.subarray(from, to)) };
+  }
+  const part: Decoder["part"] = (bytes, from, to) => utf8Slice.call(bytes, from, to);
+  const isAscii = globalThis.process?.getBuiltinModule?.("node:buffer").isAscii;
+  return isAscii === undefined ? { part } : {
+    part,
+    ascii: {
+      isAt: (bytes, from, to) => isAscii(bytes.subarray(from, to)),
+      decode: (bytes, from, to) => latin1Slice.call(bytes, from, to),
+      longestAlone: "Bun" in globalThis ? 128 : -1,
+    },
+  };
+}
+
+interface Slices {
+  utf8Slice(from: number, to: number): string;
+  latin1Slice(from: number, to: number): string;
 }
 
 /** UTF-8 text, the default. A byte that is not UTF-8 becomes U+FFFD; use {@linkcode bytes} where that may happen. */
-export const text: Codec<string> = { decode: (payload) => decodePart(payload, 0, payload.length) };
+export const text: Codec<string> = { decode: (payload) => decoder.part(payload, 0, payload.length) };
 
 /**
- * The payload as it is, any bytes. It may be a view of a buffer that its neighbours share, of at most 2 KiB or eight times its length: `slice()` it
- * before you transfer its buffer to a worker. Local streams with this codec share the view.
+ * The payload as it is, any bytes. It may be a view of a buffer that its neighbours share, of at most 4 KiB or sixteen times
+ * its length: `slice()` it before you transfer its buffer to a worker. Local streams with this codec share the view.
  */
 export const bytes: Codec<Uint8Array> = { decode: (payload) => payload };
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { bytes, decodePart, json, schema, type StandardResult, text } from "../src/codec.ts";
+import { bytes, decoder as platform, json, schema, type StandardResult, text } from "../src/codec.ts";
 import { test } from "./support/test.ts";
 
 const encoder = new TextEncoder();
@@ -35,7 +35,7 @@ test("a part of some bytes is decoded as the platform's decoder does it, whateve
       const [from, to] = [a % (all.length + 1), b % (all.length + 1)].sort((a, b) => a - b) as [number, number];
       // In the middle of other memory.
       const bytes = Uint8Array.of(0x80, ...all, 0x80).subarray(1, all.length + 1);
-      assertEquals(decodePart(bytes, from, to), decoder.decode(all.subarray(from, to)));
+      assertEquals(platform.part(bytes, from, to), decoder.decode(all.subarray(from, to)));
     }),
     { numRuns: 2_000 },
   );

@@ -12,7 +12,7 @@ import type { Codec } from "../codec.ts";
 import type { Clock } from "../connection/clock.ts";
 import { DecodeError, type RedisError } from "../errors.ts";
 import type { Gap, GapReason, Message } from "../message.ts";
-import { LONGEST_SPAN_BYTES, type Run } from "../run/run.ts";
+import type { Run } from "../run/run.ts";
 import type { Receiver } from "../run/topics.ts";
 import { Queue } from "../stream/queue.ts";
 import type { Source } from "../stream/stream.ts";
@@ -315,10 +315,10 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   }
 
   /** Asked once for a run of several: nobody is called until all of it is in, so nothing of this changes meanwhile. */
-  #isOpenTo({ count }: Run): boolean {
+  #isOpenTo({ count, span }: Run): boolean {
     return count > 1 && isPlain(this.codec) && this.state === "open" && this.#tail === undefined &&
       (this.#lostSince === undefined || this.#loss === "told") && this.size + count < this.#limit &&
-      this.weight + LONGEST_SPAN_BYTES < this.#limitBytes;
+      this.weight + span < this.#limitBytes;
   }
 
   #taken(count: number): void {

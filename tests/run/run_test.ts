@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
-import { decodePart } from "../../src/codec.ts";
+import { decoder } from "../../src/codec.ts";
 import { LONGEST_SPAN_BYTES, MOST_MESSAGES, Run, SPAN_BYTES, SPAN_PAYLOADS } from "../../src/run/run.ts";
 import { Topic } from "../../src/run/topics.ts";
 import { fill, message, runOf } from "../support/run.ts";
@@ -139,10 +139,11 @@ test("a byte that is not UTF-8 is U+FFFD, also where the lengths agree, and take
 /** A run that counts how often it decodes. */
 function countingRun(): { readonly run: Run; decodings(body: () => void): number } {
   let count = 0;
-  const run = new Run((bytes, from, to) => {
+  const part: typeof decoder.part = (bytes, from, to) => {
     count++;
-    return decodePart(bytes, from, to);
-  });
+    return decoder.part(bytes, from, to);
+  };
+  const run = new Run({ part });
   return {
     run,
     decodings(body) {
@@ -265,7 +266,20 @@ function taken(sizes: readonly number[], between = 7): Run {
   return run;
 }
 
-test("a run ends where a payload of it, kept alone, would keep too much, and not before", () => {
+/** The sizes of the groups of a run, and how many bytes each keeps. */
+function groupsOf(run: Run): { readonly count: number; readonly keeps: number }[] {
+  const groups: { count: number; keeps: number }[] = [];
+  let last: ArrayBufferLike | undefined;
+  for (let i = 0; i < run.count; i++) {
+    const { buffer } = run.bytes(i);
+    if (buffer !== last) groups.push({ count: 0, keeps: buffer.byteLength });
+    groups.at(-1)!.count++;
+    last = buffer;
+  }
+  return groups;
+}
+
+test("a group ends where a payload of it, kept alone, would keep too much, and not before", () => {
   const size = fc.oneof(
     { weight: 4, arbitrary: fc.nat({ max: 40 }) },
     { weight: 2, arbitrary: fc.nat({ max: 3_000 }) },
@@ -277,15 +291,16 @@ test("a run ends where a payload of it, kept alone, would keep too much, and not
       fc.nat({ max: 60 }),
       (sizes, between) => {
         const run = taken(sizes, between);
-        const span = (count: number) => sizes.slice(0, count).reduce((sum, size) => sum + size + between, -between);
-        const allowed = (count: number) =>
-          count === 1 || (count <= MOST_MESSAGES && span(count) <= most(Math.min(...sizes.slice(0, count))));
-        assert(allowed(run.count), `${run.count} messages`);
-        if (run.count < sizes.length) assert(!allowed(run.count + 1), `Only ${run.count} messages`);
-        for (let i = 0; i < run.count; i++) {
-          const { byteLength } = run.bytes(i).buffer;
-          if (run.count === 1) assertEquals(byteLength, sizes[0]);
-          else assert(byteLength <= most(sizes[i]!), `${sizes[i]} bytes keep ${byteLength}`);
+        assertEquals(run.count, Math.min(sizes.length, MOST_MESSAGES));
+        let from = 0;
+        for (const { count, keeps } of groupsOf(run)) {
+          const group = (count: number) => sizes.slice(from, from + count);
+          const span = (count: number) => group(count).reduce((sum, size) => sum + size + between, -between);
+          const allowed = (count: number) => count === 1 || span(count) <= most(Math.min(...group(count)));
+          assert(allowed(count), `${count} messages`);
+          if (from + count < run.count) assert(!allowed(count + 1), `Only ${count} messages`);
+          assertEquals(keeps, span(count));
+          from += count;
         }
       },
     ),
@@ -293,22 +308,52 @@ test("a run ends where a payload of it, kept alone, would keep too much, and not
   );
 });
 
-test("a message that the run has no room for is not in it", () => {
-  const run = taken([10, SPAN_BYTES, 10], 0);
-  assertEquals([run.count, run.size(0)], [1, 10]);
-  assertEquals(run.bytes(0).buffer.byteLength, 10);
+test("a payload that the group has no room for is in the next one", () => {
+  assertEquals(groupsOf(taken([10, SPAN_BYTES, 10, 20], 0)), [
+    { count: 1, keeps: 10 },
+    { count: 1, keeps: SPAN_BYTES },
+    { count: 2, keeps: 30 },
+  ]);
+});
+
+test("text of a group is decoded with its first, and that of a group that is passed over is not", () => {
+  const { run, decodings } = countingRun();
+  const payloads = ["a", "b", "c"].map((letter) => encoder.encode(letter.repeat(3_000)));
+  refill(run, [encoder.encode("short"), ...payloads, encoder.encode("end")]);
+  assertEquals(decodings(() => assertEquals([run.text(0), run.text(4)], ["short", "end"])), 2);
+  assertEquals(decodings(() => assertEquals([run.text(4), run.text(1)], ["end", "a".repeat(3_000)])), 1);
+  assertEquals(decodings(() => assertEquals([run.text(2), run.text(3)].map((text) => text[0]), ["b", "c"])), 0);
 });
 
 test("the most messages are 256, however short they are", () => {
   assertEquals([taken(new Array(300).fill(0), 0).count, MOST_MESSAGES], [256, 256]);
 });
 
-test("a run that ended because of a short payload does not make the next one shorter", () => {
-  const run = taken([1_000, 1_000, 10]);
-  assertEquals(run.count, 3);
-  for (const [end, fits] of [[8_000, true], [8_001, false]] as const) {
-    run.begin(new Uint8Array(20_000));
-    for (let i = 0; i < 7; i++) assert(run.add(NEWS, i * 1_000, (i + 1) * 1_000), `message ${i}`);
-    assertEquals(run.add(NEWS, end - 1_000, end), fits);
-  }
+test("a run tells how much it spans", () => {
+  assertEquals([taken([5]).span, taken([5, 6, 7]).span], [5, 32]);
+});
+
+test("a group that ended because of a short payload does not make the next one shorter", () => {
+  const long = new Array(SPAN_PAYLOADS).fill(1_000);
+  assertEquals(groupsOf(taken([1_000, 1_000, 10, ...long], 0)).map(({ count }) => count), [5, SPAN_PAYLOADS - 2]);
+});
+
+test("a short text that is ASCII is decoded for itself, where that is faster, and no other", () => {
+  let calls = 0;
+  const ascii = {
+    isAt: (bytes: Uint8Array, from: number, to: number) => bytes.subarray(from, to).every((byte) => byte < 0x80),
+    decode(bytes: Uint8Array, from: number, to: number) {
+      calls++;
+      return decoder.part(bytes, from, to);
+    },
+    longestAlone: 4,
+  };
+  const run = new Run({ part: decoder.part, ascii });
+  const cost = (...payloads: string[]) => {
+    calls = 0;
+    refill(run, payloads.map((payload) => encoder.encode(payload)));
+    assertEquals(texts(run), payloads);
+    return calls;
+  };
+  assertEquals([cost("abcd", "b", "c"), cost("abcde", "b", "c"), cost("", "b"), cost("ä", "b")], [3, 1, 2, 0]);
 });

@@ -152,7 +152,7 @@ export class Scanner {
     while (end - at >= SHORTEST) {
       const topic = topics.guess(view, at, end - at) ?? this.#find(inbox, at);
       if (topic === undefined) break;
-      const line = at + topic.length;
+      const line = at + topics.length;
       let from = line + digits;
       if (digits < 4 || end < from || view.getInt32(line, true) !== first || view.getInt32(from - 4, true) !== last) {
         from = this.#readLength(bytes, line);

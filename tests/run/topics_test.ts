@@ -207,7 +207,7 @@ test("topics with a header of up to 288 bytes are remembered, others are found a
       const topics = newTopics();
       const all = namesOfHeader(length, kind);
       const topic = find(topics, all);
-      assertEquals([topic.length, topic.channel], [length, decodeName(all.at(-1)!)]);
+      assertEquals([topics.length, topic.channel], [length, decodeName(all.at(-1)!)]);
       assertEquals(find(topics, all) === topic, remembered, `${kind} ${length}`);
     }
   }

@@ -315,7 +315,7 @@ class DirectIterator<T> implements Values<T> {
     const item = this.#state === "open" ? this.#source.take() : undefined;
     if (item !== undefined) return give({ value: item, done: false });
     // Not before whoever has called is done.
-    const answer = Promise.resolve().then(() => this.#wait());
+    const answer = this.#wait(Promise.resolve());
     this.#last ??= answer;
     this.#forget(answer);
     give(answer);
@@ -354,7 +354,9 @@ class DirectIterator<T> implements Values<T> {
     answer.then(leave, leave);
   }
 
-  async #wait(): Promise<IteratorResult<T>> {
+  async #wait(until?: Promise<void>): Promise<IteratorResult<T>> {
+    // Here and not in a `then`: what that gave would for a moment be a rejection that nobody hears of.
+    if (until !== undefined) await until;
     while (this.#state === "open") {
       const item = this.#direct.take();
       if (item !== undefined) return { value: item, done: false };

@@ -75,7 +75,7 @@ export class Calls {
     if (standing === "unsettled") return;
     this.#release(entry!);
     for (const call of listOf(calls)) {
-      if (standing instanceof ReplyError && call.wants === "present") call.refusal ??= standing;
+      refuse(call, standing);
       if (--call.pending === 0) call.settle(call.refusal);
     }
   }
@@ -94,7 +94,7 @@ export class Calls {
 
   #enter(call: Call, kind: Kind, name: string): void {
     const standing = this.#standing(kind, name);
-    if (standing instanceof ReplyError && call.wants === "present") call.refusal ??= standing;
+    refuse(call, standing);
     if (standing !== "unsettled") return;
     const entry = this.#desired.entry(kind, name);
     const calls = entry.waiting;
@@ -130,6 +130,11 @@ export class Calls {
       if (calls === call || (calls instanceof Set && calls.size === 0)) this.#release(entry!);
     }
   }
+}
+
+/** Who lets go of a name does not mind that it is refused. */
+function refuse(call: Call, standing: Standing): void {
+  if (standing instanceof ReplyError && call.wants === "present") call.refusal ??= standing;
 }
 
 function listOf(calls: Call | Set<Call>): Iterable<Call> {

@@ -7,6 +7,14 @@ import { Bench } from "./supervisor_bench.ts";
 
 const PUBLISHED = { type: "integer", value: 2n } as const;
 
+/** The server announces its move of this number: the connections from where and to where it goes. */
+async function setOut(bench: Bench, sequence: number): Promise<[from: ModelConnection, to: ModelConnection]> {
+  const from = bench.network.last;
+  from.send(push("MOVING", sequence, 30, `new-${sequence}:7000`));
+  await settle();
+  return [from, bench.network.last];
+}
+
 test("to unsubscribe while it moves is done when the new connection takes over, though that had let go of the name before", async () => {
   const bench: Bench = new Bench({
     peer: (count) => ({
@@ -23,10 +31,7 @@ test("to unsubscribe while it moves is done when the new connection takes over, 
   };
   bench.subscribe(["n"]);
   await settle();
-  const [from] = bench.network.connections;
-  from!.send(push("MOVING", 1, 30, "new:7000"));
-  await settle();
-  const to = bench.network.last;
+  const [from, to] = await setOut(bench, 1);
   const subscribed = bench.subscribe(["guest"]);
   await settle();
   assertEquals(subscribed.end, "done", "the old connection has it");
@@ -36,7 +41,7 @@ test("to unsubscribe while it moves is done when the new connection takes over, 
   await confirm(to, "guest");
   assertEquals(to.peer.commands.filter((line) => line.endsWith(" guest")), ["SUBSCRIBE guest", "UNSUBSCRIBE guest"]);
   assertEquals([gone.end, bench.states()], ["waiting", ["n subscribed", "guest unsubscribing"]]);
-  for (const server of [from!, to]) server.send(push("message", bench.fence, ""));
+  for (const server of [from, to]) server.send(push("message", bench.fence, ""));
   await settle();
   assertEquals([gone.end, bench.states()], ["done", ["n subscribed"]]);
   assertEquals(bench.told.slice(-2), ["unsubscribed guest", "ready"]);
@@ -56,11 +61,8 @@ test("The old connection ends while its move is under way: its names are pending
   });
   bench.subscribe(["n"]);
   await settle();
-  const [from] = bench.network.connections;
-  from!.send(push("MOVING", 1, 30, "new:7000"));
-  await settle();
-  const to = bench.network.last;
-  from!.close();
+  const [from, to] = await setOut(bench, 1);
+  from.close();
   await settle();
   const pings = to.peer.commands.filter((line) => line === "PING").length;
   // Were it still subscribed, synced() would ask a connection that has ended, for ever and in this very turn.
@@ -86,19 +88,15 @@ test("a name stands on the live connection only: after a loss, a move, and a mov
   await bench.clock.advance(50);
   assertEquals([bench.kept(), bench.states()], [[1, 1], ["n subscribed", "m subscribed"]]);
 
-  const from = bench.network.last;
-  from.send(push("MOVING", 1, 30, "new:7000"));
-  await settle();
-  const to = bench.network.last;
+  const [from, to] = await setOut(bench, 1);
   assertEquals(bench.kept(), [2, 2, 2]);
   for (const server of [from, to]) server.send(push("message", bench.fence, ""));
   await settle();
   assertEquals([bench.kept(), bench.states()], [[1, 1], ["n subscribed", "m subscribed"]]);
 
-  to.send(push("MOVING", 2, 30, "newer:7000"));
-  await settle();
+  const [, newer] = await setOut(bench, 2);
   assertEquals(bench.kept(), [2, 2, 2]);
-  bench.network.last.close();
+  newer.close();
   await settle();
   assertEquals([bench.kept(), bench.states()], [[1, 1], ["n subscribed", "m subscribed"]]);
   bench.news();

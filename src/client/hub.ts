@@ -161,7 +161,11 @@ export class Hub {
     // Also by a pattern: it may match what is private.
     if (isPrivate(topic.channel)) {
       topic.receiver = topic.kind === "channel" && this.#ears.get(topic.channel) || this.#private;
-    } else topic.receiver = this.#subscriber.desired.find(topic.kind, topic.pattern ?? topic.channel)?.holder;
+      return;
+    }
+    const entry = this.#subscriber.desired.find(topic.kind, topic.pattern ?? topic.channel);
+    topic.receiver = entry?.holder;
+    if (entry !== undefined) topic.name(entry.name);
   }
 
   /** The streams that have one of these names. */

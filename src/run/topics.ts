@@ -34,8 +34,8 @@ export interface Receiver {
 /** What a message was published on, and by which kind of subscription it came. */
 export class Topic {
   readonly kind: Kind;
-  readonly channel: string;
-  readonly pattern: string | undefined;
+  channel: string;
+  pattern: string | undefined;
   /** Who wants these messages. Whoever hands them out keeps it here, and when it was found, in a measure of its own. */
   receiver: Receiver | undefined = undefined;
   found = -1;
@@ -45,6 +45,12 @@ export class Topic {
     this.kind = kind;
     this.channel = channel;
     this.pattern = pattern;
+  }
+
+  /** What it was subscribed to by, in the very string that is kept for that anyway. */
+  name(name: string): void {
+    if (this.pattern === undefined) this.channel = name;
+    else this.pattern = name;
   }
 }
 

@@ -32,10 +32,16 @@ const LARGE_BYTES = 65_536;
 
 type Place = Runtime["name"] | "C";
 
+/** Floors are the least that hands out the same, as Earshot does in two ways. */
+type Role = "for await" | "batches" | "peer" | "raw" | "floor of for await" | "floor of batches";
+
+/** A floor takes part in so many rounds at most: it tells what is out of reach, not by how much anybody is faster. */
+const FLOOR_ROUNDS = 3;
+
 /** What takes part. */
 interface Entrant {
   readonly client: string;
-  readonly role: "for await" | "batches" | "peer" | "raw";
+  readonly role: Role;
   readonly program: string;
   readonly places: readonly Place[];
   /** What payloads it is asked for in a cell; undefined: it does not take part. */
@@ -54,6 +60,7 @@ const always = (payload: Task["payload"]) => () => payload;
 const whenSmall = (cell: Cell) => isLarge(cell) ? undefined : "text";
 /** Far behind the others in small cells: one of each size will do. */
 const seldom = (cell: Cell) => cell.channels > 1 || cell.payloadBytes === 128 ? undefined : asFits(cell);
+const whenLarge = (cell: Cell) => isLarge(cell) ? "bytes" : undefined;
 /** So slow that one cell tells all. */
 const once = ({ payloadBytes, channels }: Cell) => payloadBytes === 16 && channels === 1 ? "text" : undefined;
 
@@ -67,6 +74,9 @@ const ENTRANTS: readonly Entrant[] = [
   entrant("iovalkey", "peer", "iovalkey", EVERYWHERE, asFits, false),
   entrant("Valkey GLIDE", "peer", "valkey_glide", ["Node"], once, false),
   entrant("Bun's own client", "peer", "bun_redis", ["Bun"], always("text"), true),
+  entrant("floor, `for await`", "floor of for await", "floor", EVERYWHERE, whenSmall, false),
+  entrant("floor, batches", "floor of batches", "floor_batches", EVERYWHERE, whenSmall, false),
+  entrant("floor, bytes", "floor of for await", "floor_bytes", EVERYWHERE, whenLarge, false),
   entrant("raw socket", "raw", "drain", EVERYWHERE, always("bytes"), true),
   entrant("raw socket, `Bun.connect`", "raw", "drain_bun", ["Bun"], always("bytes"), true),
   entrant(HIREDIS, "peer", "hiredis_sync", ["C"], always("bytes"), true),
@@ -76,7 +86,7 @@ const ENTRANTS: readonly Entrant[] = [
 
 function entrant(
   client: string,
-  role: Entrant["role"],
+  role: Role,
   program: string,
   places: readonly Place[],
   payload: Entrant["payload"],
@@ -89,7 +99,7 @@ function entrant(
 interface Series {
   readonly place: Place;
   readonly client: string;
-  readonly role: Entrant["role"];
+  readonly role: Role;
   readonly cell: Cell;
   readonly payload: Task["payload"];
   readonly rounds: (Measurement | null)[];
@@ -124,8 +134,9 @@ async function measure(ground: Ground): Promise<Outcome> {
     ground,
     all.map(({ series: { place, client, role, cell, payload, rounds }, reader }): Turn<Measurement> => ({
       name: `${place}: ${client}, ${cellName(cell)}`,
-      isOurs: role === "for await" || role === "batches",
+      isOurs: role !== "peer" && role !== "raw",
       rounds,
+      most: role.startsWith("floor") ? FLOOR_ROUNDS : Infinity,
       measure: () => run({ cell, firehose, reader, payload, warmUpMs, measureMs }),
     })),
   );
@@ -212,6 +223,7 @@ function tables(outcome: Outcome, place: Place): string {
       compare(`${ours} : fastest peer`, ours, fastest),
       compare(`${ours} : ${HIREDIS}`, ours, hiredis),
       compare(`${ours} : raw socket`, ours, raw),
+      compare(`${ours} : its floor`, ours, (cell) => rates(outcome, place, cell, role(FLOORS[ours]))),
     ]),
   ];
   const cpu = [
@@ -236,31 +248,32 @@ const AIMS = [
 ] as const;
 const OF_RAW = 0.8;
 
+const FLOORS = { "for await": "floor of for await", batches: "floor of batches" } as const satisfies Partial<
+  Record<Role, Role>
+>;
+
 function verdicts(outcome: Outcome): Verdict[] {
   return EVERYWHERE.flatMap((place) =>
     outcome.cells.flatMap((cell) => {
       const of = (choose: (series: Series) => boolean) => rates(outcome, place, cell, choose);
-      const role = (role: Series["role"]) => of((one) => one.role === role);
-      const aim = (what: string, limit: number) => ({
-        what: `${what}, ${cellName(cell)}`,
-        limit,
-        is: "at least" as const,
-        format: times,
-      });
-      if (isLarge(cell)) {
-        return judge(aim("for await : raw socket", OF_RAW), place, ratios(role("for await"), role("raw")));
-      }
+      const role = (role: Role) => of((one) => one.role === role);
+      const judgeTo = (what: string, limit: number, ours: keyof typeof FLOORS, theirs: (number | undefined)[]) =>
+        judge(
+          { what: `${what}, ${cellName(cell)}`, limit, is: "at least", format: times },
+          place,
+          ratios(role(ours), theirs),
+          ratios(role(FLOORS[ours]), theirs),
+        );
+      if (isLarge(cell)) return judgeTo("for await : raw socket", OF_RAW, "for await", role("raw"));
+      const hired = rates(outcome, "C", cell, (one) => one.client === HIREDIS);
       return AIMS.flatMap(({ ours, peer, bunAt1KiB, hiredis }) => [
-        ...judge(
-          aim(`${ours} : fastest peer`, place === "Bun" && cell.payloadBytes === 1_024 ? bunAt1KiB : peer),
-          place,
-          ratios(role(ours), role("peer")),
+        ...judgeTo(
+          `${ours} : fastest peer`,
+          place === "Bun" && cell.payloadBytes === 1_024 ? bunAt1KiB : peer,
+          ours,
+          role("peer"),
         ),
-        ...judge(
-          aim(`${ours} : ${HIREDIS}`, hiredis),
-          place,
-          ratios(role(ours), rates(outcome, "C", cell, (one) => one.client === HIREDIS)),
-        ),
+        ...judgeTo(`${ours} : ${HIREDIS}`, hiredis, ours, hired),
       ]);
     })
   );

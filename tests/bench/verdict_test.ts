@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { times } from "../../bench/spread.ts";
 import { type Aim, judge, summaryTable, tally } from "../../bench/verdict.ts";
 import { test } from "../support/test.ts";
@@ -23,7 +23,14 @@ test("A target is judged by the median, and met by what is just enough", () => {
 
 test("Rounds that failed do not count, and where all did there is nothing to judge", () => {
   const [verdict] = judge(aim("at least"), "Node", [undefined, 2, undefined]);
-  assertEquals(verdict, { what: "ratio", target: "at least 1.00×", runtime: "Node", measured: "2.00×", isMet: true });
+  assertEquals(verdict, {
+    what: "ratio",
+    target: "at least 1.00×",
+    runtime: "Node",
+    measured: "2.00×",
+    isMet: true,
+    floor: undefined,
+  });
   assertEquals(judge(aim("at least"), "Node", [undefined, NaN]), []);
 });
 
@@ -40,4 +47,24 @@ test("The summary has a row for each target, a dash for who was not measured, an
     ["other", "at least 1.00×", "–", "–", "1.00×"],
   ]);
   assertEquals(tally(verdicts), "2 of 3 are met.");
+});
+
+test("What is missed by the floor, too, says so", () => {
+  const table = (rounds: number[], floor: number[]) => summaryTable(judge(aim("at least"), "Bun", rounds, floor));
+  for (
+    const [rounds, floor, cell] of [
+      [[0.5], [0.9], "0.50×, **missed**, floor 0.90×"],
+      [[0.5], [1], "0.50×, **missed**"],
+      [[0.5], [], "0.50×, **missed**"],
+      [[1.5], [0.9], "1.50×"],
+    ] as const
+  ) {
+    assertStringIncludes(table([...rounds], [...floor]), `| ${cell} `);
+  }
+  const verdicts = [
+    ...judge(aim("at least"), "Bun", [0.5], [0.9]),
+    ...judge(aim("at most"), "Bun", [2], [1.5]),
+    ...judge(aim("at most"), "Node", [2], [1]),
+  ];
+  assertEquals(tally(verdicts), "0 of 3 are met; of the others 2 are beyond the floor.");
 });

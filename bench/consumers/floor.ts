@@ -1,0 +1,26 @@
+/** The floor of `for await`: the least that hands out text, and a promise for each message. */
+
+import { group, type Message, more } from "./floor_source.ts";
+import { add } from "./tally.ts";
+
+/** Messages, one promise each. */
+class Least implements AsyncIterableIterator<Message> {
+  #items: Message[] = [];
+  #at = 0;
+  #count = 0;
+
+  next(): Promise<IteratorResult<Message>> {
+    if (this.#at === this.#count) {
+      this.#at = 0;
+      this.#count = group(this.#items);
+      if (this.#count === 0) return more().then(() => this.next());
+    }
+    return Promise.resolve({ value: this.#items[this.#at++]!, done: false });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+for await (const { channel, payload } of new Least()) add(channel, payload);

@@ -1,6 +1,7 @@
 /** No client: what the runtime itself takes to start, and to open a socket. */
 
 import type { FirstMessage } from "./start.ts";
+import { payloadOf } from "./start_net.ts";
 
 /** The part of Bun's sockets that is used here; on Bun `node:net` takes longer to load than all the rest. */
 interface BunSocket {
@@ -41,19 +42,5 @@ export const firstMessage: FirstMessage = async (port, channel) => {
       Bun.connect({ hostname: "127.0.0.1", port, socket: { open, data } }).catch(reject);
     });
   }
-  const { connect } = await import("node:net");
-  return await new Promise((resolve, reject) => {
-    let text = "";
-    const socket = connect(port, "127.0.0.1", () => socket.write(subscribe));
-    socket.on("error", reject);
-    socket.on("data", (chunk) => {
-      text += chunk;
-      const payload = payloadOf(text);
-      if (payload !== undefined) resolve(payload);
-    });
-  });
+  return await (await import("./start_net.ts")).firstMessage(port, channel);
 };
-
-function payloadOf(text: string): string | undefined {
-  return /\$7\r\nmessage\r\n\$\d+\r\n.*\r\n\$\d+\r\n(.*)\r\n$/.exec(text)?.[1];
-}

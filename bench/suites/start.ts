@@ -26,7 +26,7 @@ interface Client {
   readonly label: string;
   /** In `consumers/`. */
   readonly program: string;
-  readonly role: "ours" | "peer" | "raw";
+  readonly role: "ours" | "peer" | "raw" | "floor";
   /** Left out of a quick look. */
   readonly slow?: boolean;
 }
@@ -39,6 +39,8 @@ const CLIENTS: readonly Client[] = [
 ];
 const BUN_CLIENT: Client = { label: "Bun's own client", program: "start_bun", role: "peer" };
 const RAW: Client = { label: "raw socket", program: "start_raw", role: "raw" };
+/** Bun's own sockets come with no dial that can be given up: a client that must never hang has those of Node. */
+const BUN_FLOOR: Client = { label: "floor, `node:net`", program: "start_net", role: "floor" };
 const LAUNCHER = "start";
 const ONE_FILE = "one file";
 
@@ -74,7 +76,7 @@ export interface StartOutcome {
 export const suite: Suite<StartOutcome> = {
   name: "start",
   title: "Cold start",
-  programs: [LAUNCHER, ...[...CLIENTS, BUN_CLIENT, RAW].map(({ program }) => program)],
+  programs: [LAUNCHER, ...[...CLIENTS, BUN_CLIENT, BUN_FLOOR, RAW].map(({ program }) => program)],
   run: measure,
   render,
   verdicts,
@@ -129,7 +131,7 @@ async function bundle(): Promise<void> {
 }
 
 function ways(runtime: Runtime, quick: boolean): Way[] {
-  const clients = [...CLIENTS, ...runtime.name === "Bun" ? [BUN_CLIENT] : [], RAW];
+  const clients = [...CLIENTS, ...runtime.name === "Bun" ? [BUN_CLIENT, BUN_FLOOR] : [], RAW];
   return clients.filter(({ slow }) => !(quick && slow)).flatMap(({ label, role, program }) => {
     const bundled = new URL(`${program}.mjs`, BUNDLES);
     const [whole, apart] = runtime.name === "Deno"
@@ -145,9 +147,9 @@ function ways(runtime: Runtime, quick: boolean): Way[] {
       form,
       command: [...runtime.command(LAUNCHER), pathToFileURL(apart).href],
     });
-    if (program === BUN_CLIENT.program || role === "raw") return [one];
-    if (role === "peer") return [one, other(runtime.name === "Deno" ? "`npm:`" : "`node_modules`")];
-    return runtime.name === "Deno" ? [one, other("sources")] : [one];
+    if (role === "ours" && runtime.name === "Deno") return [one, other("sources")];
+    if (role !== "peer" || program === BUN_CLIENT.program) return [one];
+    return [one, other(runtime.name === "Deno" ? "`npm:`" : "`node_modules`")];
   });
 }
 
@@ -245,7 +247,8 @@ function render({ series }: StartOutcome): string {
     "Milliseconds to the first message: from the first line of a program that imports the client, subscribes and waits, " +
     "and from before its process was started. The message is published as soon as the server has the subscription. Every " +
     "client starts as one file, made by esbuild, and the peers also as they are installed: from `node_modules`, or by " +
-    "`npm:` on Deno, where Earshot starts from its sources, too. The fastest peer is so in either form.",
+    "`npm:` on Deno, where Earshot starts from its sources, too. The fastest peer is so in either form. Bun's own " +
+    "client is a part of the runtime: there the floor is a socket of `node:net`, which has to be loaded.",
     table([
       ["client", "from its first line", "of the fastest peer's", "the whole process", "of the fastest peer's"],
       ...series.map((one) => [
@@ -273,10 +276,8 @@ function toBest(all: readonly Series[], one: Series, of: (measurement: Measureme
 function verdicts({ series }: StartOutcome): Verdict[] {
   return series.filter(({ role, form }) => role === "ours" && form === ONE_FILE).flatMap((one) => {
     const what = "from the first line of the program to the first message, to the fastest peer's";
-    return judge(
-      { what, limit: 1, is: "at most", format: times },
-      one.runtime,
-      toBest(series, one, ({ programMs }) => programMs),
-    );
+    const toPeers = (which: Series) => toBest(series, which, ({ programMs }) => programMs);
+    const floor = series.find(({ role, runtime }) => role === "floor" && runtime === one.runtime);
+    return judge({ what, limit: 1, is: "at most", format: times }, one.runtime, toPeers(one), floor && toPeers(floor));
   });
 }

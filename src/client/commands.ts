@@ -14,7 +14,7 @@ import { type MoveTarget, Upkeep } from "../connection/upkeep.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { decodeName } from "../name.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
-import type { SessionEvent } from "../protocol/session.ts";
+import type { SessionEvent } from "../protocol/push.ts";
 import type { Reply } from "../resp/reply.ts";
 import { type Argument, encodeCommand } from "../resp/writer.ts";
 import type { Topology } from "../topology/topology.ts";

@@ -36,10 +36,14 @@ export class Events {
     return new QueueStream(queue);
   }
 
+  /** Does anybody listen? */
+  get isHeard(): boolean {
+    return this.#onEvent !== undefined || this.#queues.size > 0;
+  }
+
   /** Tells an event to all. */
   emit(body: ClientEventBody, endpoint?: string): void {
-    // Subscribing to 100,000 channels makes as many events.
-    if (this.#onEvent === undefined && this.#queues.size === 0) return;
+    if (!this.isHeard) return;
     const event: ClientEvent = { ...body, endpoint, at: this.#clock.date() };
     for (const queue of this.#queues) {
       if (queue.size >= MOST_EVENTS) queue.take();

@@ -14,7 +14,7 @@ import type { DecodeError } from "../errors.ts";
 import type { Kind, Message } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
+import { type Desired, Entry, type Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver, Topic } from "../run/topics.ts";
 
@@ -22,8 +22,8 @@ import type { Receiver, Topic } from "../run/topics.ts";
 export interface Subscriber {
   /** Whose entries keep who holds a name. */
   readonly desired: Desired;
-  /** A name is wanted from now on. */
-  want(kind: Kind, name: string): void;
+  /** Names of one kind are wanted from now on. */
+  want(kind: Kind, entries: readonly Entry[]): void;
   /** A name is wanted no longer. */
   drop(kind: Kind, name: string): void;
 }
@@ -85,18 +85,22 @@ export class Hub {
     this.#subscriber = subscriber;
   }
 
-  /** A stream wants a name; false where it has it already. */
-  add(delivery: Delivery, { kind, name }: KindedName): boolean {
-    const entry = this.#subscriber.desired.entry(kind, name);
-    const held = heldBy(entry);
-    // Also where it is held already: to ask again for a name that was refused is to try again.
-    this.#subscriber.want(kind, name);
-    if (has(held, delivery)) return false;
-    this.#version++;
-    if (held === undefined) entry.holder = delivery;
-    else if (held instanceof Holders) held.add(delivery);
-    else entry.holder = new Holders().add(held).add(delivery);
-    return true;
+  /** A stream wants names of one kind; gives their entries, and those of the names that it had not. */
+  add(delivery: Delivery, kind: Kind, names: readonly string[]): { all: Entry[]; added: Entry[] } {
+    const all = this.#subscriber.desired.enter(kind, names);
+    const added: Entry[] = [];
+    for (const entry of all) {
+      const held = heldBy(entry);
+      if (held === undefined) entry.holder = delivery;
+      else if (has(held, delivery)) continue;
+      else if (held instanceof Holders) held.add(delivery);
+      else entry.holder = new Holders().add(held).add(delivery);
+      added.push(entry);
+    }
+    if (added.length > 0) this.#version++;
+    // Also those that it has already: to ask again for a name that was refused is to try again.
+    this.#subscriber.want(kind, all);
+    return { all, added };
   }
 
   /** A stream lets go of a name; nothing happens where it has it not. */
@@ -170,26 +174,30 @@ export class Hub {
 
   /** The streams that have one of these names. */
   holders(names: readonly KindedName[]): Set<Delivery> {
-    return new Set(names.flatMap(({ kind, name }) => [...this.#holders(kind, name)]));
+    const { desired } = this.#subscriber;
+    return new Set(names.flatMap(({ kind, name }) => [...listOf(heldBy(desired.find(kind, name)))]));
   }
 
   /** The connection is lost: tells the streams that had a confirmed name; true where there was one. */
   lost(since: number, confirmed: Pick<Subscriptions, "places">, reason: LossReason = "reconnect"): boolean {
     const concerned = new Set<Delivery>();
     for (const kind of KIND_NAMES) {
-      for (const { name, state } of confirmed.places(kind)) {
-        if (state !== "subscribed") continue;
-        for (const delivery of this.#holders(kind, name)) concerned.add(delivery);
+      let last: Held | undefined;
+      for (const place of confirmed.places(kind)) {
+        if (place.state !== "subscribed") continue;
+        const held = place instanceof Entry ? heldBy(place) : heldBy(this.#subscriber.desired.find(kind, place.name));
+        if (held === last) continue;
+        for (const delivery of listOf(held)) concerned.add(delivery);
+        last = held;
       }
     }
     for (const delivery of concerned) delivery.lost(since, reason);
     return concerned.size > 0;
   }
+}
 
-  #holders(kind: Kind, name: string): Iterable<Delivery> {
-    const held = heldBy(this.#subscriber.desired.find(kind, name));
-    return held === undefined ? [] : held instanceof Holders ? held.all : [held];
-  }
+function listOf(held: Held | undefined): Iterable<Delivery> {
+  return held === undefined ? [] : held instanceof Holders ? held.all : [held];
 }
 
 function has(held: Held | undefined, delivery: Delivery): boolean {

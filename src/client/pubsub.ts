@@ -33,6 +33,11 @@ export interface StreamNames {
   shardChannels?: Names;
 }
 
+type NamesByKind = readonly (readonly [kind: Kind, names: readonly string[]])[];
+
+/** Of many names so many are asked for before the next are looked at: the server begins with them. */
+const PART_NAMES = 1_024;
+
 /** How long {@linkcode PubSub.drain} waits for consumers that take nothing, in milliseconds. */
 const DRAIN_MS = 30_000;
 
@@ -114,6 +119,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
         if (event.type === "closed") { for (const delivery of this.#deliveries.keys()) delivery.tellDrops(); }
         this.#events.emit(event, endpoint);
       },
+      hearsEvents: () => this.#events.isHeard,
       listen: (channel, heard) => this.#hub.listen(channel, heard),
       lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason),
       recovered: (since, denied, reasons, regained) => {
@@ -180,16 +186,17 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
    */
   stream<U = T>(names: StreamNames, options: StreamOptions<U> = {}): ReadableStream<Message<U>> {
     checkKeys("a stream", names, { channels: 1, patterns: 1, shardChannels: 1 });
-    const all = [
-      ...kinded("channel", names.channels ?? []),
-      ...kinded("pattern", names.patterns ?? []),
-      ...kinded("shard", names.shardChannels ?? []),
+    const byKind: NamesByKind = [
+      ["channel", publicNames(names.channels ?? [])],
+      ["pattern", publicNames(names.patterns ?? [])],
+      ["shard", publicNames(names.shardChannels ?? [])],
     ];
+    const all = byKind.flatMap(([kind, list]) => list.map((name): KindedName => ({ kind, name })));
     if (all.length === 0) throw new TypeError("A stream needs a name: channels, patterns or shardChannels");
     if (this.#closing !== undefined) throw new TypeError("Cannot make a stream: the PubSub is closed");
     const codec = options.codec ?? this.#main.codec as unknown as NonNullable<typeof options.codec>;
     const delivery = this.#newDelivery<U>({ ...options, codec }, all);
-    this.#add(delivery, all, {}).catch((error) => delivery.fail(error));
+    this.#add(delivery, byKind, {}).catch((error) => delivery.fail(error));
     return new QueueStream(delivery.source);
   }
 
@@ -275,7 +282,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const all = publicNames(names);
     if (all.length === 0) throw new TypeError(`${KINDS[kind].subscribe} needs at least one name`);
     this.#check(this.#main, options);
-    await this.#add(this.#main, all.map((name) => this.#supervisor.desired.entry(kind, name)), options);
+    await this.#add(this.#main, [[kind, all]], options);
   }
 
   #check(delivery: Delivery, { signal }: CallOptions): void {
@@ -284,10 +291,17 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
   }
 
   /** Adds names to a stream. What fails leaves nothing behind, but for names that the server has acknowledged. */
-  async #add(delivery: Delivery, names: readonly KindedName[], options: CallOptions): Promise<void> {
-    const added = names.filter((name) => this.#hub.add(delivery, name));
+  async #add(delivery: Delivery, names: NamesByKind, options: CallOptions): Promise<void> {
+    const [all, added]: [KindedName[], KindedName[]] = [[], []];
+    for (const [kind, list] of names) {
+      for (let from = 0; from < list.length; from += PART_NAMES) {
+        const part = this.#hub.add(delivery, kind, list.slice(from, from + PART_NAMES));
+        all.push(...part.all);
+        added.push(...part.added);
+      }
+    }
     try {
-      await this.#answered(this.#supervisor.wait(KINDS[names[0]!.kind].subscribe, "present", names, options));
+      await this.#answered(this.#supervisor.wait(KINDS[all[0]!.kind].subscribe, "present", all, options));
     } catch (error) {
       for (const name of added) {
         const { kind } = name;

@@ -7,8 +7,9 @@
 
 import { ConnectionError, ProtocolError, RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
-import { Session, type SessionEvent, type SessionOptions } from "../protocol/session.ts";
-import type { Subscriptions } from "../protocol/subscriptions.ts";
+import type { SessionEvent } from "../protocol/push.ts";
+import { Session, type SessionOptions } from "../protocol/session.ts";
+import type { Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Argument } from "../resp/writer.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -60,7 +61,7 @@ export class Connection {
   #writing: "idle" | "scheduled" | "busy" = "idle";
   /** When it was scheduled, at the end of the turn of the event loop that it was then. */
   #scheduledAt = 0;
-  /** Of how many names it was told since. */
+  /** Of how many names it was told since, or since some were written early. */
   #synced = 0;
   /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
@@ -133,7 +134,16 @@ export class Connection {
       return this.#touch();
     }
     this.#session.sync(kind, name, this.#scheduledAt);
-    if (++this.#synced % EARLY_NAMES === 0) void this.#writeEarly();
+    if (++this.#synced === EARLY_NAMES) void this.#writeEarly();
+  }
+
+  /** The same of many names of one kind, which are wanted. */
+  request(kind: Kind, entries: readonly Entry[]): void {
+    if (this.#writing !== "scheduled") this.#synced = 0;
+    this.#session.request(kind, entries, this.#options.clock.now());
+    this.#touch();
+    this.#synced += entries.length;
+    if (this.#synced >= EARLY_NAMES && this.#writing === "scheduled") void this.#writeEarly();
   }
 
   /** Sends a command; its `reply` event carries the ticket that this gives. */
@@ -316,6 +326,7 @@ export class Connection {
 
   /** The server may begin while we go through the rest of many names. */
   async #writeEarly(): Promise<void> {
+    this.#synced = 0;
     try {
       const bytes = this.#session.output();
       if (bytes !== undefined) await this.#transport.write(bytes);

@@ -8,7 +8,7 @@ import { type Endpoint, endpointText } from "../endpoint.ts";
 import { ConnectionError, RedisError, ReplyError, TimeoutError } from "../errors.ts";
 import { authentication, type HandshakeOptions, withoutCredentials } from "../protocol/handshake.ts";
 import type { KeepAliveOptions } from "../protocol/keepalive.ts";
-import type { SessionEvent } from "../protocol/session.ts";
+import type { SessionEvent } from "../protocol/push.ts";
 import type { Desired } from "../protocol/subscriptions.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { ReaderLimits } from "../resp/limits.ts";

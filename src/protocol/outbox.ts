@@ -84,9 +84,21 @@ export class Outbox {
     }
     // Shard channels of one command would have to belong to one slot.
     if (++this.#named <= FEW_NAMES || KINDS[kind].revocable) return this.askAlone(type, kind, place);
-    const command: SubscriptionCommand = { type, verb: KINDS[kind][type], kind, places: [place], next: 0 };
-    this.#unwritten.push(command);
-    this.#due.push(command);
+    this.#push({ type, verb: KINDS[kind][type], kind, places: [place], next: 0 });
+  }
+
+  /** The same for names in a row. */
+  askAll(type: SubscriptionCommand["type"], kind: Kind, places: Place[]): void {
+    let at = 0;
+    while (at < places.length) {
+      const last = this.#unwritten.at(-1);
+      const joins = last?.type === type && last.kind === kind && last.places.length < MOST_NAMES;
+      if (joins || this.#named < FEW_NAMES || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
+      else {
+        const some = places.slice(at, at += MOST_NAMES);
+        this.#push({ type, verb: KINDS[kind][type], kind, places: some, next: 0 });
+      }
+    }
   }
 
   /** The same by a command of its own. */
@@ -98,6 +110,12 @@ export class Outbox {
   /** The oldest command is answered. */
   shift(): void {
     this.#due.shift();
+  }
+
+  /** The oldest command, which is answered name by name, is answered up to its name at `next`. */
+  pass(command: SubscriptionCommand, next: number): void {
+    command.next = next;
+    if (next === command.places.length) this.#due.shift();
   }
 
   /** The acknowledgement of a name came: one that is due for it is no longer; false where there is none. */
@@ -122,10 +140,14 @@ export class Outbox {
     let count = 0;
     for (; count < this.#unwritten.length && this.#bytes.length < most; count++) {
       const { verb, places } = this.#unwritten[count]!;
-      const words: Argument[] = [verb];
-      for (const { name } of places) words.push(nameArgument(name));
-      this.#bytes.add(words);
+      if (this.#bytes.addNames(verb, places)) continue;
+      this.#bytes.add([verb, ...places.map(({ name }) => nameArgument(name))]);
     }
     if (count > 0) this.#unwritten.splice(0, count);
+  }
+
+  #push(command: SubscriptionCommand): void {
+    this.#unwritten.push(command);
+    this.#due.push(command);
   }
 }

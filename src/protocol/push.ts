@@ -1,14 +1,16 @@
 /**
- * Reply to pub/sub event. A RESP3 push and a RESP2 array with the same elements become the same event.
+ * What can happen on a connection, and reply to pub/sub event. A RESP3 push and a RESP2 array with the same elements become the same event.
  *
  * @module
  */
 
-import { ProtocolError } from "../errors.ts";
+import { ProtocolError, type ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import type { Reply } from "../resp/reply.ts";
 import { KIND_NAMES, KINDS } from "./kind.ts";
 import { decodeName } from "../name.ts";
+import type { Run } from "../run/run.ts";
+import type { Place } from "./subscriptions.ts";
 
 /** A message as it stood on the wire, its payload not decoded yet. */
 export interface WireMessage {
@@ -50,6 +52,35 @@ export interface Moving {
   /** The port beside it; 0 without. */
   readonly port: number;
 }
+
+type Named = { readonly kind: Kind; readonly name: string };
+
+/** Names that were acknowledged in a row. */
+export interface Settled {
+  readonly type: "settled";
+  readonly did: "subscribed" | "unsubscribed";
+  readonly kind: Kind;
+  readonly places: readonly Place[];
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What happened on a connection: what its session tells. */
+export type SessionEvent =
+  /** Messages came: whoever takes one counts it in `taken`. What is not taken is told again by the next call. */
+  | Run
+  | { readonly type: "connected"; readonly protocol: 2 | 3 }
+  /** `isAtRest`: nothing more is due for this name. */
+  | Named & { readonly type: "subscribed" | "unsubscribed"; readonly isAtRest: boolean }
+  /** Likewise of names in a row, from the one at `from` to the one before `to`; all of them are at rest. */
+  | Settled
+  | Named & { readonly type: "revoked" }
+  | Named & { readonly type: "denied"; readonly error: ReplyError }
+  /** Every name that was wanted when the connection opened is acknowledged or denied; or all is at rest. */
+  | { readonly type: "synced" }
+  | { readonly type: "reply"; readonly ticket: number; readonly reply: Reply }
+  | Moving
+  | { readonly type: "unknown-push"; readonly label: string };
 
 type Label =
   & { readonly bytes: Uint8Array }

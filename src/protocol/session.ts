@@ -26,12 +26,12 @@ import { KeepAlive, type KeepAliveOptions, Patience } from "./keepalive.ts";
 import { KIND_NAMES, KINDS } from "./kind.ts";
 import { nameArgument } from "../name.ts";
 import { type DueCommand, Outbox, type SubscriptionCommand } from "./outbox.ts";
-import { type Acknowledgement, type Moving, PushReader } from "./push.ts";
+import { type Acknowledgement, PushReader, type SessionEvent } from "./push.ts";
 import { Acks } from "../run/acks.ts";
 import { Run } from "../run/run.ts";
 import { Scanner } from "../run/scanner.ts";
 import { Topic } from "../run/topics.ts";
-import type { Desired, Place, SubscriptionAction, SubscriptionInput } from "./subscriptions.ts";
+import type { Desired, Entry, Place, SubscriptionInput } from "./subscriptions.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /** What a session needs to know. */
@@ -45,23 +45,6 @@ export interface SessionOptions {
   /** What to subscribe to; a session without it is for commands. */
   readonly desired?: Desired | undefined;
 }
-
-type Named = { readonly kind: Kind; readonly name: string };
-
-/** What happened. */
-export type SessionEvent =
-  /** Messages came: whoever takes one counts it in `taken`. What is not taken is told again by the next call. */
-  | Run
-  | { readonly type: "connected"; readonly protocol: 2 | 3 }
-  /** `isAtRest`: nothing more is due for this name. */
-  | Named & { readonly type: "subscribed" | "unsubscribed"; readonly isAtRest: boolean }
-  | Named & { readonly type: "revoked" }
-  | Named & { readonly type: "denied"; readonly error: ReplyError }
-  /** Every name that was wanted when the connection opened is acknowledged or denied; or all is at rest. */
-  | { readonly type: "synced" }
-  | { readonly type: "reply"; readonly ticket: number; readonly reply: Reply }
-  | Moving
-  | { readonly type: "unknown-push"; readonly label: string };
 
 const PING = ["PING"];
 const QUIT = ["QUIT"];
@@ -141,7 +124,7 @@ export class Session {
     for (;;) {
       if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
-      if (this.#takeAcknowledgement()) continue; // where one is due, many are
+      if (this.#takeAcknowledgements()) continue; // where one is due, many are
       const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
       if (found === "messages") continue;
       const reply = found === "a part of one" ? undefined : this.#reader.next();
@@ -203,6 +186,15 @@ export class Session {
     if (this.#subscriptions === undefined) return;
     if (this.#outbox.first === undefined) this.#patience.renew(now);
     this.#advance(kind, name, "retried");
+  }
+
+  /** The same of many names of one kind, which are wanted. */
+  request(kind: Kind, entries: readonly Entry[], now: number): void {
+    if (this.#state !== "live") { for (const { name } of entries) this.sync(kind, name, now); }
+    else {
+      if (this.#outbox.first === undefined) this.#patience.renew(now);
+      this.#outbox.askAll("subscribe", kind, this.#subscriptions!.request(entries));
+    }
   }
 
   /** Sends a command of the user; the `reply` event with the same ticket answers it. */
@@ -271,23 +263,37 @@ export class Session {
     this.#settled();
   }
 
-  /** Takes the acknowledgement that is due next, where it is what comes next. */
-  #takeAcknowledgement(): boolean {
+  /** Takes the acknowledgements that are due next, where they are what comes next; false where none is. */
+  #takeAcknowledgements(): boolean {
     const due = this.#outbox.first;
-    if (due?.type !== "subscribe" && due?.type !== "unsubscribe") return false;
+    if (this.#state === "leaving" || (due?.type !== "subscribe" && due?.type !== "unsubscribe")) return false;
     const { type, kind, places, next } = due;
-    const place = places[next]!;
-    const label = KINDS[kind][type === "subscribe" ? "subscribed" : "unsubscribed"];
-    if (this.#state === "leaving" || !this.#acks!.take(label, place.name)) return false;
-    this.#outbox.settle(type, kind, place.name);
-    this.#answer(type, kind, place.name, place);
+    const end = this.#acks!.take(KINDS[kind][type === "subscribe" ? "subscribed" : "unsubscribed"], places, next);
+    if (end === next) return false;
+    this.#outbox.pass(due, end);
+    for (let from = next; from < end; from++) {
+      const to = this.#settle(type, kind, places, from, end);
+      if (to < end) this.#answer(type, kind, places[to]!.name);
+      from = to;
+    }
     return true;
   }
 
-  /** The server has done what was asked for. */
-  #answer(action: "subscribe" | "unsubscribe", kind: Kind, name: string, place?: Place): void {
+  /** Names in a row are at rest by what the server has done; gives the index of the first that is not. */
+  #settle(action: "subscribe" | "unsubscribe", kind: Kind, places: Place[], from: number, end: number): number {
     const isSubscribed = action === "subscribe";
-    const isAtRest = this.#advance(kind, name, isSubscribed ? "confirmed" : "removed", place);
+    if (this.#state !== "live") return from;
+    const to = this.#subscriptions!.settle(isSubscribed ? "confirmed" : "removed", places, from, end);
+    if (to === from) return to;
+    this.#events.push({ type: "settled", did: isSubscribed ? "subscribed" : "unsubscribed", kind, places, from, to });
+    this.#settled(to - from);
+    return to;
+  }
+
+  /** The server has done what was asked for. */
+  #answer(action: "subscribe" | "unsubscribe", kind: Kind, name: string): void {
+    const isSubscribed = action === "subscribe";
+    const isAtRest = this.#advance(kind, name, isSubscribed ? "confirmed" : "removed");
     this.#events.push({ type: isSubscribed ? "subscribed" : "unsubscribed", kind, name, isAtRest });
     this.#settled();
   }
@@ -334,32 +340,26 @@ export class Session {
     this.#settled();
   }
 
-  /** A name came to rest: it may have been the last one. */
-  #settled(): void {
+  /** Names came to rest: the last one may be among them. */
+  #settled(count = 1): void {
     this.#patience.renew(this.#lastHeard);
-    const opened = this.#opening > 0 && --this.#opening === 0;
+    const opened = this.#opening > 0 && this.#opening <= count;
+    this.#opening = Math.max(0, this.#opening - count);
     if (opened || this.#subscriptions!.unsettled === 0) this.#events.push({ type: "synced" });
   }
 
   /** Takes what happened to a name, and sends what has to be sent for it; true where that is nothing. */
-  #advance(kind: Kind, name: string, input: SubscriptionInput, place?: Place): boolean {
-    const subscriptions = this.#subscriptions!;
-    if (this.#state !== "live") {
-      subscriptions.input(kind, name, input);
-      return false;
-    }
-    const action = subscriptions.advance(kind, place ?? name, input);
-    this.#act(action, kind, name);
-    return action === "none";
-  }
-
-  #act(action: SubscriptionAction, kind: Kind, name: string): void {
-    if (action === "none") return;
+  #advance(kind: Kind, name: string, input: SubscriptionInput): boolean {
+    this.#subscriptions!.input(kind, name, input);
+    if (this.#state !== "live") return false;
+    const action = this.#subscriptions!.reconcile(kind, name);
+    if (action === "none") return true;
     const { unsubscribe, revocable } = KINDS[kind];
     if (action === "unsubscribe" && revocable) {
       this.#outbox.send([unsubscribe, nameArgument(name)]);
       this.#outbox.send(PING, { type: "unsubscribe-and-ping", verb: unsubscribe, kind, name });
     } else this.#outbox.ask(action, kind, this.#subscriptions!.place(kind, name)!);
+    return false;
   }
 
   #shake(progress: HandshakeProgress): void {
@@ -381,7 +381,7 @@ export class Session {
     this.#acks = new Acks(this.#reader, protocol);
     this.#scanner = new Scanner({ limits: this.#reader.limits, protocol, subscriptions: () => subscriptions.size });
     for (const kind of KIND_NAMES) {
-      for (const name of this.#options.desired!.names(kind)) this.#act(subscriptions.reconcile(kind, name), kind, name);
+      this.#outbox.askAll("subscribe", kind, subscriptions.request(this.#options.desired!.wanted(kind)));
     }
     this.#opening = subscriptions.unsettled;
     if (this.#opening === 0) this.#events.push({ type: "synced" });

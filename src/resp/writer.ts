@@ -59,6 +59,27 @@ export class CommandBuffer {
     this.#length = writeCommand(this.#bytes, this.#length, pieces);
   }
 
+  /**
+   * Adds a command of a verb and names; false, and nothing is added, where one of these is not ASCII. As one text, since
+   * what is done for each character of 10,000 names runs long before it is compiled.
+   */
+  addNames(verb: string, named: readonly { readonly name: string }[]): boolean {
+    let text = `*${named.length + 1}\r\n$${verb.length}\r\n${verb}`;
+    let length = -1;
+    let header = "";
+    for (const { name } of named) {
+      if (name.length !== length) header = `\r\n$${length = name.length}\r\n`;
+      text += header + name;
+    }
+    text += "\r\n";
+    this.#reserve(text.length);
+    // Beyond ASCII a character is more than a byte, and there is no room for that.
+    const { read } = encoder.encodeInto(text, this.#bytes.subarray(this.#length, this.#length + text.length));
+    if (read < text.length) return false;
+    this.#length += text.length;
+    return true;
+  }
+
   /** Adds commands that are encoded already. */
   append(bytes: Uint8Array): void {
     this.#reserve(bytes.length);

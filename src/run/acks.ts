@@ -1,6 +1,6 @@
 /**
- * The short way for what comes after messages most often: the acknowledgement of one name, which is known beforehand since
- * it is the next that is due. As `scanner.ts` it only says "here it is" or "not here": whatever is of another type, for
+ * The short way for what comes after messages most often: acknowledgements of names, which are known beforehand since
+ * they are the next that are due. As `scanner.ts` it only says "here it is" or "not here": whatever is of another type, for
  * another name, cut off or malformed is left to the reader.
  *
  * @module
@@ -52,33 +52,49 @@ export class Acks {
     this.#longest = isEnough ? Math.min(bulkBytes, LONGEST_NAME) : -1;
   }
 
-  /** Takes the acknowledgement with this label for this name, where it is what comes next, whole; otherwise nothing. */
-  take(label: string, name: string): boolean {
+  /**
+   * Takes the acknowledgements with this label that come next, whole, for the names of `due` from the one at `from` on, one
+   * behind the other; gives the index behind the last.
+   */
+  take(label: string, due: readonly { readonly name: string }[], from: number): number {
     const inbox = this.#reader.inbox;
-    if (inbox === undefined || name.length > this.#longest) return false;
-    const { bytes, view, start, end } = inbox;
-    const { words, length } = this.#beginning(label, name.length);
-    const from = start + length;
-    // The shortest that can follow the name: CR LF, a colon, a digit, CR LF.
-    const colon = from + name.length + 2;
-    if (colon + 4 > end) return false;
-    for (let i = 0; i < words.length; i++) {
-      if (view.getFloat64(start + Math.min(i * WORD, length - WORD), true) !== words[i]) return false;
+    if (inbox === undefined) return from;
+    const { bytes, view, end } = inbox;
+    let start = inbox.start;
+    let next = from;
+    let named = -1;
+    let words: readonly number[] = [];
+    let length = 0;
+    search: for (; next < due.length; next++) {
+      const { name } = due[next]!;
+      const size = name.length;
+      if (size !== named) {
+        if (size > this.#longest) break;
+        named = size;
+        ({ words, length } = this.#beginning(label, size));
+      }
+      let at = start + length;
+      // The shortest that can follow the name: CR LF, a colon, a digit, CR LF.
+      if (at + size + 6 > end) break;
+      for (let i = 0, word = start; i < words.length; i++, word += WORD) {
+        if (view.getFloat64(i < words.length - 1 ? word : at - WORD, true) !== words[i]) break search;
+      }
+      for (let i = 0; i < size; i++) {
+        const code = name.charCodeAt(i);
+        // Beyond ASCII a character is no byte.
+        if (code > 0x7f || bytes[at++] !== code) break search;
+      }
+      if (bytes[at] !== CR || bytes[at + 1] !== LF || bytes[at + 2] !== COLON) break;
+      const count = at += 3;
+      let digit = bytes[at]!;
+      while (at < end && digit >= ZERO && digit <= ZERO + 9) digit = bytes[++at]!;
+      // A zero in front of others is for the reader to refuse.
+      if (at === count || at - count > MOST_DIGITS || (at > count + 1 && bytes[count] === ZERO)) break;
+      if (at + 2 > end || digit !== CR || bytes[at + 1] !== LF) break;
+      start = at + 2;
     }
-    for (let i = 0; i < name.length; i++) {
-      const code = name.charCodeAt(i);
-      // Beyond ASCII a character is no byte.
-      if (code > 0x7f || bytes[from + i] !== code) return false;
-    }
-    if (bytes[colon - 2] !== CR || bytes[colon - 1] !== LF || bytes[colon] !== COLON) return false;
-    let at = colon + 1;
-    while (at < end && bytes[at]! >= ZERO && bytes[at]! <= ZERO + 9) at++;
-    const digits = at - colon - 1;
-    // A zero in front of others is for the reader to refuse.
-    if (digits === 0 || digits > MOST_DIGITS || (digits > 1 && bytes[colon + 1] === ZERO)) return false;
-    if (at + 2 > end || bytes[at] !== CR || bytes[at + 1] !== LF) return false;
-    this.#reader.skip(at + 2);
-    return true;
+    if (next > from) this.#reader.skip(start);
+    return next;
   }
 
   #beginning(label: string, length: number): Beginning {

@@ -8,7 +8,7 @@
 import { type RedisError, ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { Call, Desired, Entry } from "../protocol/subscriptions.ts";
+import { type Call, type Desired, Entry, entryOf, type Place } from "../protocol/subscriptions.ts";
 import type { Clock } from "../connection/clock.ts";
 import { type CallOptions, within } from "../connection/wait.ts";
 
@@ -29,13 +29,13 @@ export class Calls {
   #desired: Desired;
   /** How many names are waited for. */
   #waiting = 0;
-  #standing: (kind: Kind, name: string) => Standing;
+  #standings: (names: readonly KindedName[]) => Standing[];
   #clock: Clock;
 
-  /** Who waits for a name is kept in its entry of `desired`; `standing` tells where it stands now. */
-  constructor(desired: Desired, standing: (kind: Kind, name: string) => Standing, clock: Clock) {
+  /** Who waits for a name is kept in its entry of `desired`; `standings` tells where names stand now. */
+  constructor(desired: Desired, standings: (names: readonly KindedName[]) => Standing[], clock: Clock) {
     this.#desired = desired;
-    this.#standing = standing;
+    this.#standings = standings;
     this.#clock = clock;
   }
 
@@ -52,7 +52,7 @@ export class Calls {
       settle = (error) => error === undefined ? resolve() : reject(error);
     });
     const call: Call = { wants, pending: 0, refusal: undefined, settle };
-    for (const { kind, name } of names) this.#enter(call, kind, name);
+    this.#enter(call, names);
     if (call.pending === 0) settle(call.refusal);
     try {
       await within(settled, what, options, this.#clock);
@@ -71,18 +71,34 @@ export class Calls {
     const entry = this.#waiting === 0 ? undefined : this.#desired.find(kind, name);
     const calls = entry?.waiting;
     if (calls === undefined) return;
-    const standing = known ?? this.#standing(kind, name);
+    const standing = known ?? this.#standings([entry!])[0]!;
     if (standing === "unsettled") return;
     this.#release(entry!);
     for (const call of listOf(calls)) {
       refuse(call, standing);
-      if (--call.pending === 0) call.settle(call.refusal);
+      settleOne(call);
+    }
+  }
+
+  /** Names in a row are at rest, from the one at `from` to the one before `to`. */
+  settled(places: readonly Place[], from: number, to: number): void {
+    for (let i = from; i < to && this.#waiting > 0; i++) {
+      const entry = entryOf(places[i]!);
+      const calls = entry.waiting;
+      if (calls === undefined) continue;
+      this.#waiting--;
+      entry.waiting = undefined;
+      if (entry.wish !== "wanted") this.#desired.tidy(entry);
+      if (calls instanceof Set) { for (const call of calls) settleOne(call); }
+      else if (--calls.pending === 0) calls.settle(calls.refusal);
     }
   }
 
   /** Looks again at everything. */
   lookAtAll(): void {
-    for (const { kind, name } of this.#awaited()) this.look(kind, name);
+    const awaited = this.#awaited();
+    const standings = this.#standings(awaited);
+    awaited.forEach(({ kind, name }, i) => this.look(kind, name, standings[i]));
   }
 
   /** All is over: calls that want names present fail with `error`, the others have what they want. */
@@ -92,19 +108,27 @@ export class Calls {
     }
   }
 
-  #enter(call: Call, kind: Kind, name: string): void {
-    const standing = this.#standing(kind, name);
-    refuse(call, standing);
-    if (standing !== "unsettled") return;
-    const entry = this.#desired.entry(kind, name);
-    const calls = entry.waiting;
-    if (calls === undefined) {
-      this.#waiting++;
-      entry.waiting = call;
-    } else if (calls === call || (calls instanceof Set && calls.has(call))) return;
-    else if (calls instanceof Set) calls.add(call);
-    else entry.waiting = new Set([calls, call]);
-    call.pending++;
+  #enter(call: Call, names: readonly KindedName[]): void {
+    const standings = this.#standings(names);
+    for (let i = 0; i < names.length; i++) {
+      const standing = standings[i]!;
+      if (standing !== "unsettled") {
+        refuse(call, standing);
+        continue;
+      }
+      const named = names[i]!;
+      const entry = named instanceof Entry && named.wish !== "gone"
+        ? named
+        : this.#desired.entry(named.kind, named.name);
+      const calls = entry.waiting;
+      if (calls === undefined) {
+        this.#waiting++;
+        entry.waiting = call;
+      } else if (calls === call || (calls instanceof Set && calls.has(call))) continue;
+      else if (calls instanceof Set) calls.add(call);
+      else entry.waiting = new Set([calls, call]);
+      call.pending++;
+    }
   }
 
   #release(entry: Entry): void {
@@ -135,6 +159,10 @@ export class Calls {
 /** Who lets go of a name does not mind that it is refused. */
 function refuse(call: Call, standing: Standing): void {
   if (standing instanceof ReplyError && call.wants === "present") call.refusal ??= standing;
+}
+
+function settleOne(call: Call): void {
+  if (--call.pending === 0) call.settle(call.refusal);
 }
 
 function listOf(calls: Call | Set<Call>): Iterable<Call> {

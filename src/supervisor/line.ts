@@ -12,8 +12,8 @@ import { type Endpoint, endpointText } from "../endpoint.ts";
 import { ConnectionError, type RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
-import type { SessionEvent } from "../protocol/session.ts";
-import type { Desired, Subscriptions } from "../protocol/subscriptions.ts";
+import type { SessionEvent } from "../protocol/push.ts";
+import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import type { KindedName } from "./calls.ts";
 import { Move } from "./move.ts";
 import type { Denials } from "./roster.ts";
@@ -111,6 +111,23 @@ export class Line {
   sync(kind: Kind, name: string): void {
     if (this.#move === undefined) this.#connection?.sync(kind, name);
     else this.#move.sync(kind, name);
+  }
+
+  /** The same of many names of one kind, which are wanted. */
+  request(kind: Kind, entries: readonly Entry[]): void {
+    if (this.#move === undefined) this.#connection?.request(kind, entries);
+    else for (const { name } of entries) this.#move.sync(kind, name);
+  }
+
+  /** Ends the live connection, for that reason. */
+  abort(why: string): void {
+    this.#connection?.abort(new ConnectionError(why, { endpoint: this.#place }));
+  }
+
+  /** Asks the server whether it lives. */
+  ping(answered: (sign: "alive" | "ended") => void): void {
+    if (this.#connection === undefined) answered("ended");
+    else this.#connection.ask(["PING"], (reply) => answered(reply === undefined ? "ended" : "alive"));
   }
 
   /** Stops reading, until {@linkcode resume}. A new line reads again. */

@@ -24,7 +24,7 @@ import { type Endpoint, endpointText } from "../endpoint.ts";
 import { ConnectionError, RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { privateChannel } from "../name.ts";
-import type { SessionEvent } from "../protocol/session.ts";
+import type { SessionEvent } from "../protocol/push.ts";
 import type { Desired } from "../protocol/subscriptions.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Run } from "../run/run.ts";
@@ -182,6 +182,7 @@ export class Move {
         break;
       case "subscribed":
       case "unsubscribed":
+      case "settled":
         this.look();
     }
   }

@@ -43,6 +43,8 @@ export interface SupervisorListener {
   messages(run: Run): void;
   /** Something happened that users may want to know. */
   event(event: ClientEventBody, endpoint: string | undefined): void;
+  /** Does anybody hear of such events now? Where nobody does, it may be spared them. */
+  hearsEvents(): boolean;
   /**
    * The connection is lost, or left, that was heard last at `since`, on the clock; `confirmed` is what it had. True when
    * that concerns anybody.

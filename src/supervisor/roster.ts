@@ -9,8 +9,8 @@ import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import type { SessionEvent } from "../protocol/session.ts";
-import { Desired, type Place, type Subscriptions } from "../protocol/subscriptions.ts";
+import type { SessionEvent } from "../protocol/push.ts";
+import { Desired, Entry, type Place, type Subscriptions } from "../protocol/subscriptions.ts";
 import type { KindedName, Standing } from "./calls.ts";
 
 /** Where one subscription stands. */
@@ -51,10 +51,11 @@ export class Roster {
     this.#confirmed = confirmed;
   }
 
-  /** Wants a name from now on, also one that was refused. */
-  want(kind: Kind, name: string): void {
-    this.desired.add(kind, name);
-    this.#denials[kind].delete(name);
+  /** Wants names of one kind from now on, also those that were refused. */
+  want(kind: Kind, entries: readonly Entry[]): void {
+    for (const entry of entries) entry.wish = "wanted";
+    const denials = this.#denials[kind];
+    if (denials.size > 0) { for (const { name } of entries) denials.delete(name); }
   }
 
   /** Wants a name no longer; true where it was refused. */
@@ -80,7 +81,7 @@ export class Roster {
 
   /** Every name that users want. */
   names(): KindedName[] {
-    return KIND_NAMES.flatMap((kind) => this.#wanted(kind).map((name) => ({ kind, name })));
+    return KIND_NAMES.flatMap((kind) => this.#wanted(kind));
   }
 
   /** Every name that was refused. */
@@ -93,12 +94,24 @@ export class Roster {
     return this.#confirmed()?.state(kind, name) === "subscribed";
   }
 
-  /** Is this name at rest? */
-  standing(kind: Kind, name: string): Standing {
-    const entry = this.desired.find(kind, name);
-    const state = this.#confirmed()?.stateOf(entry) ?? "absent";
-    if (entry?.wish !== "wanted") return state === "absent" ? "settled" : "unsettled";
-    return state === "subscribed" ? "settled" : this.#denials[kind].get(name) ?? "unsettled";
+  /** Are these names at rest? */
+  standings(names: readonly KindedName[]): Standing[] {
+    const confirmed = this.#confirmed();
+    const standings: Standing[] = [];
+    for (const named of names) {
+      const { kind, name } = named;
+      const entry = named instanceof Entry && named.wish !== "gone" ? named : this.desired.find(kind, name);
+      const state = entry === undefined || confirmed === undefined
+        ? "absent"
+        : entry.owner === confirmed
+        ? entry.state
+        : confirmed.stateOf(entry);
+      if (entry?.wish !== "wanted") standings.push(state === "absent" ? "settled" : "unsettled");
+      else if (state === "subscribed") standings.push("settled");
+      else if (this.#denials[kind].size === 0) standings.push("unsettled");
+      else standings.push(this.#denials[kind].get(name) ?? "unsettled");
+    }
+    return standings;
   }
 
   /**
@@ -133,7 +146,7 @@ export class Roster {
   subscriptions(): Subscription[] {
     const confirmed = this.#confirmed();
     return KIND_NAMES.flatMap((kind) => {
-      const wanted = this.#wanted(kind).map((name): Subscription => {
+      const wanted = this.#wanted(kind).map(({ name }): Subscription => {
         const error = this.#denials[kind].get(name);
         if (error !== undefined) return { kind, name, state: "denied", error };
         return { kind, name, state: this.has(kind, name) ? "subscribed" : "pending" };
@@ -145,7 +158,9 @@ export class Roster {
   }
 
   /** What is private to this library is no business of users. */
-  #wanted(kind: Kind): string[] {
-    return this.desired.names(kind).filter((name) => !isPrivate(name));
+  #wanted(kind: Kind): Entry[] {
+    const wanted = this.desired.wanted(kind);
+    // Nobody holds what is private.
+    return wanted.filter(({ holder, name }) => holder !== undefined || !isPrivate(name));
   }
 }

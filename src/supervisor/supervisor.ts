@@ -18,8 +18,8 @@ import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
-import type { SessionEvent } from "../protocol/session.ts";
-import type { Desired, Subscriptions } from "../protocol/subscriptions.ts";
+import type { SessionEvent, Settled } from "../protocol/push.ts";
+import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import { Calls, type KindedName, type Wanted } from "./calls.ts";
 import { Canary } from "./canary.ts";
 import { Line } from "./line.ts";
@@ -31,6 +31,8 @@ type Lost = { readonly heardUntil: number; readonly subscriptions: Pick<Subscrip
 
 /** Keeps one subscriber alive. */
 export class Supervisor {
+  /** How many pushes came that nobody here knows. */
+  unknownPushes = 0;
   #options: SupervisorOptions;
   #listener: SupervisorListener;
   #roster = new Roster(() => this.#line.confirmed);
@@ -46,7 +48,6 @@ export class Supervisor {
   #failures = 0;
   /** How many connections became ready. */
   #readied = 0;
-  #unknownPushes = 0;
   /** Since when messages may be missing, on the clock. */
   #lostSince: number | undefined;
   /** And why. */
@@ -72,30 +73,17 @@ export class Supervisor {
     const { publish, link: { keepAlive, clock } } = options;
     if (publish !== undefined && keepAlive !== false) {
       this.#canary = new Canary({ ...keepAlive, clock, publish }, {
-        ask: (answered) => {
-          const { connection } = this.#line;
-          if (connection === undefined) answered("ended");
-          else connection.ask(["PING"], (reply) => answered(reply === undefined ? "ended" : "alive"));
-        },
+        ask: (answered) => this.#line.ping(answered),
         dead: (cause) => this.#line.connection?.abort(cause),
         mute: (error) => this.#emit({ type: "error", error }),
       });
     }
-    this.#calls = new Calls(
-      this.#roster.desired,
-      (kind, name) => this.#roster.standing(kind, name),
-      options.link.clock,
-    );
+    this.#calls = new Calls(this.#roster.desired, (names) => this.#roster.standings(names), clock);
   }
 
   /** How often a connection was replaced by another one that became ready. */
   get reconnects(): number {
     return Math.max(0, this.#readied - 1);
-  }
-
-  /** How many pushes came that nobody here knows. */
-  get unknownPushes(): number {
-    return this.#unknownPushes;
   }
 
   /** What is wanted. */
@@ -108,10 +96,10 @@ export class Supervisor {
     return this.#line.connection?.lastHeard;
   }
 
-  /** Wants a name from now on; {@linkcode wait} tells when the server has acknowledged it. */
-  want(kind: Kind, name: string): void {
-    this.#roster.want(kind, name);
-    this.#line.sync(kind, name);
+  /** Wants names of one kind from now on; {@linkcode wait} tells when the server has acknowledged them. */
+  want(kind: Kind, entries: readonly Entry[]): void {
+    this.#roster.want(kind, entries);
+    this.#line.request(kind, entries);
     if (this.#state !== "idle") return;
     this.#state = "running";
     this.#loop = this.#run();
@@ -262,11 +250,8 @@ export class Supervisor {
     for (;;) {
       const names = this.#roster.names();
       await this.wait("synced", "present", names, { signal });
-      const { connection } = this.#line;
-      if (names.length === 0) return;
       // Lost in this very turn: its names are settled no longer, so there is something to wait for.
-      if (connection === undefined) continue;
-      if (await new Promise((resolve) => connection.ask(["PING"], resolve)) !== undefined) return;
+      if (names.length === 0 || await new Promise((resolve) => this.#line.ping(resolve)) === "alive") return;
     }
   }
 
@@ -280,8 +265,10 @@ export class Supervisor {
         break;
       case "subscribed":
       case "unsubscribed":
-        this.#phase = "later";
         this.#answered(event);
+        break;
+      case "settled":
+        this.#settled(event);
         break;
       case "denied":
         this.#phase = "later";
@@ -292,12 +279,10 @@ export class Supervisor {
         break;
       case "revoked":
         // One server has nowhere else to go: a new connection asks it again, and tells what may be missing.
-        this.#line.connection?.abort(
-          new ConnectionError("The server took a shard channel away", { endpoint: this.#line.endpoint }),
-        );
+        this.#line.abort("The server took a shard channel away");
         break;
       case "unknown-push":
-        this.#unknownPushes++;
+        this.unknownPushes++;
         break;
       case "synced":
         this.#ready();
@@ -333,10 +318,25 @@ export class Supervisor {
   }
 
   #answered({ type, kind, name, isAtRest }: Extract<SessionEvent, { type: "subscribed" | "unsubscribed" }>): void {
+    this.#phase = "later";
     const regained = this.#roster.answered(kind, name);
     this.#emit({ type, kind, name });
     this.#calls.look(kind, name, isAtRest ? "settled" : undefined);
     if (regained) this.#recover("denied", { kind, name });
+  }
+
+  /** The same of names in a row; nearly always nobody hears of it but a call that waits. */
+  #settled({ did: type, kind, places, from, to }: Settled): void {
+    if (this.#canary !== undefined || this.#listener.hearsEvents() || this.#roster.denials().length > 0) {
+      for (const { name } of places.slice(from, to)) {
+        const event = { type, kind, name, isAtRest: true };
+        if (isPrivate(name)) this.#overhear(event);
+        else this.#answered(event);
+      }
+    } else {
+      this.#phase = "later";
+      this.#calls.settled(places, from, to);
+    }
   }
 
   /** The names that are refused are asked for again, in a while. */

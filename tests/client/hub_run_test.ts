@@ -7,6 +7,7 @@ import { resolveStreamOptions, type StreamOptions } from "../../src/delivery/opt
 import { type Codec, text } from "../../src/codec.ts";
 import type { KindedName } from "../../src/supervisor/calls.ts";
 import type { Run } from "../../src/run/run.ts";
+import { add } from "../support/hub.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import { test } from "../support/test.ts";
@@ -52,10 +53,10 @@ function run(texts: string, topics = new KnownTopics()): Run {
 test("A run is handed out whole, each message to those that want its name", () => {
   const hub = newHub();
   const [a, b, both] = [newStream(), newStream(), newStream()];
-  hub.add(a, NEWS);
-  hub.add(b, SPORT);
-  hub.add(both, NEWS);
-  hub.add(both, SPORT);
+  add(hub, a, NEWS);
+  add(hub, b, SPORT);
+  add(hub, both, NEWS);
+  add(hub, both, SPORT);
   const told = run("1 sport:2 nobody:3 4 sport:5");
   hub.deliver(told);
   assertEquals([told.taken, payloads(a), payloads(b), payloads(both)], [5, "1 4", "2 5", "1 2 4 5"]);
@@ -65,8 +66,8 @@ test("A stream that comes in the middle of a run gets what is behind the message
   for (const holders of [1, 2, 3]) {
     const hub = newHub();
     const late = newStream();
-    const early = Array.from({ length: holders }, () => newStream(when({ "2": () => hub.add(late, NEWS) })));
-    for (const stream of early) hub.add(stream, NEWS);
+    const early = Array.from({ length: holders }, () => newStream(when({ "2": () => add(hub, late, NEWS) })));
+    for (const stream of early) add(hub, stream, NEWS);
     hub.deliver(run("1 2 3 4"));
     assertEquals([...early.map(payloads), payloads(late)], [...early.map(() => "1 2 3 4"), "3 4"]);
   }
@@ -75,8 +76,8 @@ test("A stream that comes in the middle of a run gets what is behind the message
 test("A name that nobody wants may be wanted in the middle of a run, and no longer", () => {
   const hub = newHub();
   const late = newStream();
-  const early = newStream(when({ "2": () => hub.add(late, SPORT), "5": () => hub.remove(late, SPORT) }));
-  hub.add(early, NEWS);
+  const early = newStream(when({ "2": () => add(hub, late, SPORT), "5": () => hub.remove(late, SPORT) }));
+  add(hub, early, NEWS);
   hub.deliver(run("sport:1 2 sport:3 sport:4 5 sport:6"));
   assertEquals([payloads(early), payloads(late)], ["2 5", "3 4"]);
 });
@@ -86,7 +87,7 @@ test("A stream that goes in the middle of a run gets nothing that is behind the 
     const hub = newHub();
     const leaver: Delivery<string> = newStream(when({ "2": () => hub.remove(leaver, NEWS) }));
     const rest = Array.from({ length: others }, () => newStream());
-    for (const stream of [leaver, ...rest]) hub.add(stream, NEWS);
+    for (const stream of [leaver, ...rest]) add(hub, stream, NEWS);
     const told = run("1 2 3 4");
     hub.deliver(told);
     assertEquals([told.taken, payloads(leaver), ...rest.map(payloads)], [4, "1 2", ...rest.map(() => "1 2 3 4")]);
@@ -98,10 +99,10 @@ test("A stream that goes and comes again in the middle of a run is there again",
   const stream: Delivery<string> = newStream(when({
     "2": () => {
       hub.remove(stream, NEWS);
-      hub.add(stream, NEWS);
+      add(hub, stream, NEWS);
     },
   }));
-  hub.add(stream, NEWS);
+  add(hub, stream, NEWS);
   hub.deliver(run("1 2 3"));
   assertEquals(payloads(stream), "1 2 3");
 });
@@ -109,8 +110,8 @@ test("A stream that goes and comes again in the middle of a run is there again",
 test("A hub that forgets everybody in the middle of a run takes the rest, for nobody", () => {
   const hub = newHub();
   const [a, b] = [newStream(when({ "2": () => hub.clear() })), newStream()];
-  hub.add(a, NEWS);
-  hub.add(b, SPORT);
+  add(hub, a, NEWS);
+  add(hub, b, SPORT);
   const told = run("1 2 3 sport:4");
   hub.deliver(told);
   assertEquals([told.taken, payloads(a), payloads(b)], [4, "1 2", ""]);
@@ -120,15 +121,15 @@ test("What a topic remembers of one run does not outlive a change before the nex
   const hub = newHub();
   const topics = new KnownTopics();
   const [a, b] = [newStream(), newStream()];
-  hub.add(a, NEWS);
+  add(hub, a, NEWS);
   hub.deliver(run("1 sport:2", topics));
-  hub.add(b, NEWS);
+  add(hub, b, NEWS);
   hub.deliver(run("3", topics));
   hub.remove(a, NEWS);
   hub.deliver(run("4", topics));
   hub.remove(b, NEWS);
   hub.deliver(run("5", topics));
-  hub.add(a, SPORT);
+  add(hub, a, SPORT);
   hub.deliver(run("sport:6 7", topics));
   hub.clear();
   hub.deliver(run("sport:8 9", topics));
@@ -145,7 +146,7 @@ test("A run for many streams is decoded once for each message and codec", () => 
     },
   }));
   const streams = Array.from({ length: 30 }, (_, i) => newStream(codecs[i % 3]));
-  for (const stream of streams) hub.add(stream, NEWS);
+  for (const stream of streams) add(hub, stream, NEWS);
   hub.deliver(run("a b c"));
   assertEquals(decoded, [["a", "b", "c"], ["a", "b", "c"], ["a", "b", "c"]]);
   for (const [i, stream] of streams.entries()) assertEquals(payloads(stream), `${i % 3}a ${i % 3}b ${i % 3}c`);
@@ -163,8 +164,8 @@ test("A run that is halted keeps the rest for later, and tells each message once
   const told = run("1 2 3 4 5 6 7");
   const full = newStream(text, { overflow: "block", maxQueuedMessages: 3 }, halting(() => told));
   const other = newStream();
-  hub.add(full, NEWS);
-  hub.add(other, NEWS);
+  add(hub, full, NEWS);
+  add(hub, other, NEWS);
   const seen: [taken: number, ours: string, others: string][] = [];
   for (let turn = 0; turn < 4; turn++) {
     hub.deliver(told);
@@ -182,8 +183,8 @@ test("A stream that has room again within the message that filled it halts nothi
   const full = newStream(text, { overflow: "block", maxQueuedMessages: 2 }, owner);
   // It comes after the full one, and takes what is there.
   const taken: string[] = [];
-  hub.add(full, NEWS);
-  hub.add(newStream(when({ "2": () => taken.push(payloads(full)) })), NEWS);
+  add(hub, full, NEWS);
+  add(hub, newStream(when({ "2": () => taken.push(payloads(full)) })), NEWS);
   hub.deliver(told);
   assertEquals([taken, told.taken, payloads(full)], [["1 2"], 4, "3 4"]);
 });
@@ -210,7 +211,9 @@ test("Whatever comes and goes in the middle of a run, the next message goes to t
         decode: (payload) => {
           for (const [at, stream, name, change] of changes) {
             if (at !== next) continue;
-            hub[change](streams[stream]!, { kind: "channel", name });
+            const which = { kind: "channel", name } as const;
+            if (change === "add") add(hub, streams[stream]!, which);
+            else hub.remove(streams[stream]!, which);
             if (change === "add") wanted[name].add(stream);
             else wanted[name].delete(stream);
           }
@@ -219,7 +222,7 @@ test("Whatever comes and goes in the middle of a run, the next message goes to t
         },
       });
       const messages = channels.flatMap((channel, i) => [message(channel, String(i)), message("tick", "")]);
-      hub.add(changer, { kind: "channel", name: "tick" });
+      add(hub, changer, { kind: "channel", name: "tick" });
       const heard = newStream({
         decode: (payload) => {
           const channel = channels[Number(text.decode(payload))]!;
@@ -229,7 +232,7 @@ test("Whatever comes and goes in the middle of a run, the next message goes to t
           return "";
         },
       });
-      for (const name of ["news", "sport"]) hub.add(heard, { kind: "channel", name });
+      for (const name of ["news", "sport"]) add(hub, heard, { kind: "channel", name });
       const topics = new KnownTopics();
       for (let at = 0; at < messages.length; at += 8) hub.deliver(runOf(messages.slice(at, at + 8), topics));
       assertEquals(streams.map(payloads), expected.map((texts) => texts.join(" ")));

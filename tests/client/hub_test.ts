@@ -8,6 +8,7 @@ import { DecodeError } from "../../src/errors.ts";
 import { privateChannel } from "../../src/name.ts";
 import { KIND_NAMES } from "../../src/protocol/kind.ts";
 import { Desired, Subscriptions } from "../../src/protocol/subscriptions.ts";
+import { add } from "../support/hub.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";
 import { EPOCH, FakeOwner } from "../delivery/fake_owner.ts";
@@ -20,16 +21,17 @@ function namesOf<T>(hub: Hub, delivery: Delivery<T>): KindedName[] {
 /** A hub, what it asked of the connection, and a connection that tells it of a message. */
 function newHub() {
   const asked: string[] = [];
+  const desired = new Desired();
   const hub = new Hub({
-    desired: new Desired(),
-    want: (kind, name) => void asked.push(`want ${kind} ${name}`),
+    desired,
+    want: (kind, names) => void asked.push(...names.map(({ name }) => `want ${kind} ${name}`)),
     drop: (kind, name) => void asked.push(`drop ${kind} ${name}`),
   });
   const topics = new KnownTopics();
   const tell = (channel: string, payload: string, pattern?: string) => {
     hub.deliver(runOf([message(channel, payload, pattern)], topics));
   };
-  return { hub, asked, tell };
+  return { hub, desired, asked, tell };
 }
 
 function newStream<T>(codec: Codec<T>, options: StreamOptions<T> = {}, owner = new FakeOwner()): Delivery<T> {
@@ -48,21 +50,26 @@ test("Every stream that wants a name asks the connection for it, the last that l
   const { hub, asked } = newHub();
   const WANTED = Array.from({ length: 3 }, () => "want channel news");
   const [a, b, c] = [newStream(text), newStream(text), newStream(text)];
-  assertEquals([hub.add(a, NEWS), hub.add(b, NEWS), hub.add(c, NEWS)], [true, true, true]);
+  assertEquals([add(hub, a, NEWS), add(hub, b, NEWS), add(hub, c, NEWS)], [true, true, true]);
   assertEquals(asked, WANTED);
   hub.remove(a, NEWS);
   hub.remove(c, NEWS);
   assertEquals(asked, WANTED);
   hub.remove(b, NEWS);
   assertEquals(asked, [...WANTED, "drop channel news"]);
-  hub.add(a, NEWS);
+  add(hub, a, NEWS);
   assertEquals(asked.at(-1), "want channel news");
 });
 
 test("A stream counts once, however often it asks for a name, and lets go of it once", () => {
   const { hub, asked } = newHub();
   const [a, b] = [newStream(text), newStream(text)];
-  assertEquals([hub.add(a, NEWS), hub.add(a, NEWS), hub.add(b, NEWS), hub.add(b, NEWS)], [true, false, true, false]);
+  assertEquals([add(hub, a, NEWS), add(hub, a, NEWS), add(hub, b, NEWS), add(hub, b, NEWS)], [
+    true,
+    false,
+    true,
+    false,
+  ]);
   // Asked anew each time: a name that was refused is tried again.
   assertEquals(asked.splice(0), Array.from({ length: 4 }, () => "want channel news"));
   hub.remove(a, NEWS);
@@ -76,7 +83,7 @@ test("A stream counts once, however often it asks for a name, and lets go of it 
 test("The same name of two kinds is two names", () => {
   const { hub, asked } = newHub();
   const stream = newStream(text);
-  for (const kind of KIND_NAMES) hub.add(stream, { kind, name: "n" });
+  for (const kind of KIND_NAMES) add(hub, stream, { kind, name: "n" });
   assertEquals(asked, ["want channel n", "want pattern n", "want shard n"]);
   hub.remove(stream, { kind: "pattern", name: "n" });
   assertEquals(asked.at(-1), "drop pattern n");
@@ -87,15 +94,15 @@ test("The same name of two kinds is two names", () => {
 test("A name that is shared is listed for each of its streams", () => {
   const { hub } = newHub();
   const [a, b, c] = [newStream(text), newStream(text), newStream(text)];
-  hub.add(a, NEWS);
-  hub.add(b, NEWS);
+  add(hub, a, NEWS);
+  add(hub, b, NEWS);
   assertEquals([namesOf(hub, a), namesOf(hub, b), namesOf(hub, c)], [[NEWS], [NEWS], []]);
 });
 
 test("clear() forgets everybody, and drops nothing", () => {
   const { hub, asked } = newHub();
   const stream = newStream(text);
-  hub.add(stream, NEWS);
+  add(hub, stream, NEWS);
   hub.clear();
   assertEquals([namesOf(hub, stream), asked], [[], ["want channel news"]]);
 });
@@ -103,10 +110,10 @@ test("clear() forgets everybody, and drops nothing", () => {
 test("A message reaches every stream that wants its name, in order, and no other", () => {
   const { hub, tell } = newHub();
   const [a, b, other] = [newStream(text), newStream(text), newStream(text)];
-  hub.add(a, NEWS);
-  hub.add(b, NEWS);
-  hub.add(other, { kind: "pattern", name: "news" });
-  hub.add(other, { kind: "pattern", name: "n*" });
+  add(hub, a, NEWS);
+  add(hub, b, NEWS);
+  add(hub, other, { kind: "pattern", name: "news" });
+  add(hub, other, { kind: "pattern", name: "n*" });
   for (const payload of ["1", "2", "3"]) tell("news", payload);
   tell("news", "by pattern", "n*");
   tell("nobody", "4");
@@ -116,8 +123,8 @@ test("A message reaches every stream that wants its name, in order, and no other
 test("A message says how it was subscribed to; streams with the same codec share the object", () => {
   const { hub, tell } = newHub();
   const [a, b] = [newStream(text), newStream(text)];
-  hub.add(a, { kind: "pattern", name: "n*" });
-  hub.add(b, { kind: "pattern", name: "n*" });
+  add(hub, a, { kind: "pattern", name: "n*" });
+  add(hub, b, { kind: "pattern", name: "n*" });
   tell("news", "hello", "n*");
   const message = a.take();
   assertEquals(message, { kind: "pattern", channel: "news", pattern: "n*", payload: "hello", gap: undefined });
@@ -127,7 +134,7 @@ test("A message says how it was subscribed to; streams with the same codec share
 test("A queue counts the bytes of the payload, not what the codec makes of it", () => {
   const { hub, tell } = newHub();
   const stream = newStream(json);
-  hub.add(stream, NEWS);
+  add(hub, stream, NEWS);
   tell("news", '{"a":1}');
   assertEquals(stream.counts().queuedBytes, 7);
 });
@@ -146,7 +153,7 @@ for (const [name, order] of [["side by side", [0, 1]], ["in turn", [0, 1, 0, 1]]
       return Array.from({ length: 100 / order.length }, () => ({ codec, stream: newStream(codecs[codec]!) }));
     });
     assertEquals(streams.length, 100);
-    for (const { stream } of streams) hub.add(stream, NEWS);
+    for (const { stream } of streams) add(hub, stream, NEWS);
     tell("news", "hello");
     assertEquals(counts, [1, 1]);
     for (const { codec, stream } of streams) assertEquals(payloads(stream), [`${codec}:hello`]);
@@ -159,7 +166,7 @@ test("A payload that one codec rejects reaches the streams that have another", (
   const strict = newStream(json, {}, owner);
   const lenient = newStream(json, { onDecodeError: "skip" }, owner);
   const plain = newStream(bytes);
-  for (const stream of [strict, lenient, plain]) hub.add(stream as Delivery, NEWS);
+  for (const stream of [strict, lenient, plain]) add(hub, stream as Delivery, NEWS);
   tell("news", "not JSON");
   assertEquals(strict.state, "failed");
   const error = strict.error;
@@ -175,8 +182,8 @@ test("A codec that gives undefined is a codec like any other", () => {
   const decoded: number[] = [];
   const codec: Codec<undefined> = { decode: (payload) => void decoded.push(payload.length) as undefined };
   const [a, b] = [newStream(codec), newStream(codec)];
-  hub.add(a as Delivery, NEWS);
-  hub.add(b as Delivery, NEWS);
+  add(hub, a as Delivery, NEWS);
+  add(hub, b as Delivery, NEWS);
   tell("news", "xyz");
   assertEquals([payloads(a), payloads(b), decoded], [[undefined], [undefined], [3]]);
 });
@@ -191,7 +198,7 @@ test("A stream that goes while a message is on its way keeps it from nobody", ()
   const doomed = newStream(json, {}, owner);
   const before = newStream(text);
   const after = newStream(text);
-  for (const stream of [before, doomed, after]) hub.add(stream as Delivery, NEWS);
+  for (const stream of [before, doomed, after]) add(hub, stream as Delivery, NEWS);
   tell("news", "not JSON");
   tell("news", "2");
   assertEquals([payloads(before), payloads(after)], [["not JSON", "2"], ["not JSON", "2"]]);
@@ -207,25 +214,24 @@ test("A stream that comes while a message is on its way gets the next one", () =
   const late = newStream(text);
   const codec: Codec<string> = {
     decode: (payload) => {
-      hub.add(late, NEWS);
+      add(hub, late, NEWS);
       return text.decode(payload);
     },
   };
   const early = newStream(codec);
-  for (const stream of [early, newStream(codec)]) hub.add(stream, NEWS);
+  for (const stream of [early, newStream(codec)]) add(hub, stream, NEWS);
   tell("news", "1");
   tell("news", "2");
   assertEquals([payloads(early), payloads(late)], [["1", "2"], ["2"]]);
 });
 
 test("A lost connection concerns the streams with a name that it had confirmed, and no other", () => {
-  const { hub, tell } = newHub();
+  const { hub, desired, tell } = newHub();
   const owner = new FakeOwner();
-  const desired = new Desired();
   const confirmed = new Subscriptions(desired);
   const streams = new Map(["subscribed", "subscribing", "denied", "never asked", "unsubscribing"].map((name) => {
     const stream = newStream(text, {}, owner);
-    hub.add(stream, { kind: "channel", name });
+    add(hub, stream, { kind: "channel", name });
     desired.add("channel", name);
     if (name !== "never asked") confirmed.reconcile("channel", name);
     if (name === "subscribed" || name === "unsubscribing") confirmed.input("channel", name, "confirmed");
@@ -247,7 +253,7 @@ test("A lost connection concerns the streams with a name that it had confirmed, 
 
 test("A lost connection that had confirmed nothing concerns nobody", () => {
   const { hub } = newHub();
-  hub.add(newStream(text), NEWS);
+  add(hub, newStream(text), NEWS);
   assertEquals(hub.lost(0, new Subscriptions(new Desired())), false);
 });
 
@@ -255,8 +261,8 @@ test("A fence is heard of in its place, by its own name only; nothing private co
   const { hub, tell } = newHub();
   const stream = newStream(text);
   const fence = privateChannel("1");
-  hub.add(stream, { kind: "pattern", name: "*" });
-  hub.add(stream, NEWS);
+  add(hub, stream, { kind: "pattern", name: "*" });
+  add(hub, stream, NEWS);
   const order: string[] = [];
   tell(fence, "early");
   hub.listen(fence, () => order.push(`fence behind ${payloads(stream)}`));

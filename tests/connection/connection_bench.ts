@@ -2,11 +2,11 @@ import { assertEquals } from "@std/assert";
 import { Connection } from "../../src/connection/connection.ts";
 import type { RedisError } from "../../src/errors.ts";
 import type { KeepAliveOptions } from "../../src/protocol/keepalive.ts";
-import type { SessionEvent } from "../../src/protocol/session.ts";
+import type { SessionEvent } from "../../src/protocol/push.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import type { Transport } from "../../src/transport/transport.ts";
-import { eventLine } from "../protocol/session_bench.ts";
+import { eventLines } from "../protocol/session_bench.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { ModelConnection } from "../support/model_network.ts";
 import type { ModelOptions } from "../support/model_server.ts";
@@ -41,7 +41,7 @@ export class Bench {
         if (options.listener !== undefined) return options.listener(event, this.connection);
         // What a pause holds back is not taken: it is told again.
         if (event.type === "messages" && event.state === "halted") return;
-        this.heard.push(eventLine(event));
+        this.heard.push(...eventLines(event));
         options.onEvent?.(event, this.connection);
       },
       session: {

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import type { Connection } from "../../src/connection/connection.ts";
 import { ConnectionError } from "../../src/errors.ts";
-import type { SessionEvent } from "../../src/protocol/session.ts";
+import type { SessionEvent } from "../../src/protocol/push.ts";
 import { settle } from "../support/manual_clock.ts";
 import { takeOne } from "../support/run.ts";
 import { test } from "../support/test.ts";

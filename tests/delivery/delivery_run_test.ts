@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Hub } from "../../src/client/hub.ts";
 import type { Delivery } from "../../src/delivery/delivery.ts";
 import type { StreamOptions } from "../../src/delivery/options.ts";
+import { add } from "../support/hub.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import { test } from "../support/test.ts";
@@ -19,8 +20,8 @@ class Stage {
 
   constructor(options: StreamOptions<string>) {
     ({ delivery: this.delivery, owner: this.owner } = newDelivery(options));
-    for (const name of ["a", "b"]) this.hub.add(this.delivery, { kind: "channel", name });
-    this.hub.add(this.other, { kind: "channel", name: "c" });
+    for (const name of ["a", "b"]) add(this.hub, this.delivery, { kind: "channel", name });
+    add(this.hub, this.other, { kind: "channel", name: "c" });
   }
 
   /** One run of all of it, or one for each message. */
@@ -50,7 +51,7 @@ test("A run is put in at once: each message to its stream, in order, and what no
 test("A name that another stream joins in between is no longer this stream's alone", () => {
   const stage = new Stage({});
   stage.receive(["a1", "b2"], "at once");
-  stage.hub.add(stage.other, { kind: "channel", name: "b" });
+  add(stage.hub, stage.other, { kind: "channel", name: "b" });
   stage.receive(["a3", "b4", "a5"], "at once");
   assertEquals([takeAll(stage.delivery), takeAll(stage.other)], [["a1", "b2", "a3", "b4", "a5"], ["b4"]]);
 });

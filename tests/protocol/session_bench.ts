@@ -1,5 +1,6 @@
 import type { Kind } from "../../src/message.ts";
-import { Session, type SessionEvent, type SessionOptions } from "../../src/protocol/session.ts";
+import type { SessionEvent, Settled } from "../../src/protocol/push.ts";
+import { Session, type SessionOptions } from "../../src/protocol/session.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { concat, encodeReply } from "../../src/resp/writer.ts";
@@ -8,8 +9,14 @@ import { commandLines, HELLO_MAP, refusal } from "../support/wire.ts";
 
 const decoder = new TextDecoder();
 
+/** An event on one line for each name. */
+export function eventLines(event: SessionEvent): string[] {
+  if (event.type !== "settled") return [eventLine(event)];
+  return event.places.slice(event.from, event.to).map(({ name }) => `${event.did} ${event.kind} ${name}`);
+}
+
 /** An event on one line; of messages it takes the next one, since those that are left are told again. */
-export function eventLine(event: SessionEvent): string {
+function eventLine(event: Exclude<SessionEvent, Settled>): string {
   switch (event.type) {
     case "messages": {
       const { kind, pattern, channel, payload } = takeOne(event);
@@ -74,7 +81,7 @@ export class Bench {
 
   events(): string[] {
     const lines: string[] = [];
-    for (let event; (event = this.session.next()) !== undefined;) lines.push(eventLine(event));
+    for (let event; (event = this.session.next()) !== undefined;) lines.push(...eventLines(event));
     return lines;
   }
 

@@ -14,6 +14,7 @@ import { push, refusal } from "../support/wire.ts";
 
 type Step =
   | { readonly type: "want" | "drop" | "revoke" | "refuse" | "allow"; readonly kind: Kind; readonly name: string }
+  | { readonly type: "want all"; readonly kind: Kind; readonly names: readonly string[] }
   | { readonly type: "to server" | "to client"; readonly bytes: number }
   | { readonly type: "publish" | "ping" | "disconnect" };
 
@@ -23,6 +24,7 @@ const named = (type: "want" | "drop" | "revoke" | "refuse" | "allow") =>
   fc.record({ type: fc.constant(type), kind, name });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: named("want") },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("want all" as const), kind, names: fc.array(name) }) },
   { weight: 6, arbitrary: named("drop") },
   { weight: 2, arbitrary: named("revoke") },
   { weight: 1, arbitrary: named("refuse") },
@@ -75,10 +77,14 @@ class Joint {
     switch (step.type) {
       case "want":
         this.desired.add(step.kind, step.name);
-        if (this.session.subscriptions?.state(step.kind, step.name) === "denied") {
-          this.session.sync(step.kind, step.name, 0);
-        } else this.session.sync(step.kind, step.name, 0);
+        this.session.sync(step.kind, step.name, 0);
         break;
+      case "want all": {
+        const entries = this.desired.enter(step.kind, step.names);
+        for (const entry of entries) entry.wish = "wanted";
+        this.session.request(step.kind, entries, 0);
+        break;
+      }
       case "drop":
         this.desired.delete(step.kind, step.name);
         this.session.sync(step.kind, step.name, 0);
@@ -153,11 +159,11 @@ for (const protocol of [3, 2] as const) {
         // What was refused, and is wanted still, is had once it is allowed and somebody asks again.
         joint.refused.clear();
         for (const kind of KIND_NAMES) {
-          for (const name of joint.desired.names(kind)) joint.apply({ type: "want", kind, name });
+          for (const { name } of joint.desired.wanted(kind)) joint.apply({ type: "want", kind, name });
         }
         joint.rest(pieces);
         for (const kind of KIND_NAMES) {
-          const wanted = [...joint.desired.names(kind)].sort();
+          const wanted = joint.desired.wanted(kind).map(({ name }) => name).sort();
           assertEquals([...joint.peer.names[kind]].sort(), wanted);
           assertEquals(
             [...joint.session.subscriptions!.places(kind)].map(({ name, state }) => `${name} ${state}`).sort(),

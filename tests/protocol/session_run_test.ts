@@ -67,7 +67,7 @@ for (const protocol of [3, 2] as const) {
     receive(bench, message("1"), push("subscribe", "b", 2), message("2"), message("3"), push("invalidate", "x"));
     const run = nextRun(bench);
     assertEquals(payloads(run), ["1"]);
-    assertEquals([bench.session.next()?.type, bench.session.next()?.type], ["subscribed", "synced"]);
+    assertEquals([bench.session.next()?.type, bench.session.next()?.type], ["settled", "synced"]);
     assertEquals(payloads(nextRun(bench)), ["2", "3"]);
     assertEquals([bench.session.next()?.type, bench.session.next()], ["unknown-push", undefined]);
   });

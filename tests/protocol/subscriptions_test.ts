@@ -162,13 +162,18 @@ test("its size counts every name that is not absent, of all kinds", () => {
 test("a set of wanted names tells what changed, and keeps the order in which they came", () => {
   const desired = new Desired();
   assertEquals(["b", "a", "b"].map((name) => desired.add("channel", name)), [true, true, false]);
-  assertEquals([desired.add("shard", "a"), [...desired.names("shard")]], [true, ["a"]]);
-  assertEquals([[...desired.names("channel")], [...desired.names("pattern")]], [["b", "a"], []]);
+  assertEquals([desired.add("shard", "a"), desired.wanted("shard").map(({ name }) => name)], [true, ["a"]]);
+  assertEquals([desired.wanted("channel").map(({ name }) => name), desired.wanted("pattern").map(({ name }) => name)], [
+    ["b", "a"],
+    [],
+  ]);
   assertEquals([desired.has("channel", "a"), desired.has("pattern", "a")], [true, false]);
   assertEquals([desired.delete("channel", "b"), desired.delete("channel", "b")], [true, false]);
-  assertEquals([[...desired.names("channel")], [...desired.names("shard")]], [["a"], ["a"]]);
+  assertEquals([desired.wanted("channel").map(({ name }) => name), desired.wanted("shard").map(({ name }) => name)], [[
+    "a",
+  ], ["a"]]);
   desired.clear();
-  assertEquals(KINDS.map((kind) => desired.names(kind).length), [0, 0, 0]);
+  assertEquals(KINDS.map((kind) => desired.wanted(kind).length), [0, 0, 0]);
   assertEquals([desired.has("channel", "a"), desired.has("shard", "a")], [false, false]);
 });
 
@@ -222,7 +227,7 @@ test("an entry is kept while anything is: a wish, a place, a call, or a holder",
 
 const names = fc.constantFrom(..."abcdefg");
 const wish = fc.record({
-  type: fc.constantFrom("add", "delete", "has", "clear"),
+  type: fc.constantFrom("add", "enter", "delete", "has", "clear"),
   kind: fc.constantFrom(...KINDS),
   name: names,
 });
@@ -240,6 +245,13 @@ test("in whatever order names come, go and are asked for, each is found if it is
             assertEquals(desired.add(kind, name), !had);
             model.add(key);
             break;
+          case "enter": {
+            const entries = desired.enter(kind, [name, "z", name]);
+            assertEquals(entries.map((entry) => `${entry.kind} ${entry.name}`), [key, `${kind} z`, key]);
+            assertEquals(entries.map(({ kind, name }) => desired.find(kind, name)), entries);
+            for (const entry of entries) desired.tidy(entry);
+            break;
+          }
           case "delete":
             assertEquals(desired.delete(kind, name), model.delete(key));
             break;
@@ -253,6 +265,70 @@ test("in whatever order names come, go and are asked for, each is found if it is
         }
         const all = KINDS.flatMap((kind) => [...desired.entries(kind)].map((entry) => `${kind} ${entry.name}`));
         assertEquals(all.sort(), [...model].sort());
+      }
+    }),
+  );
+});
+
+const many = fc.oneof(
+  fc.record({ type: fc.constant("want" as const), names: fc.array(names) }),
+  fc.record({ type: fc.constantFrom("drop", "confirm", "remove", "reject"), names: fc.array(names) }),
+);
+
+test("many names at once end where they end one by one, also where another connection has some of them", () => {
+  fc.assert(
+    fc.property(fc.array(many, { maxLength: 30, size: "max" }), fc.array(names), (steps, others) => {
+      const sides = [0, 1].map(() => {
+        const desired = new Desired();
+        const other = new Subscriptions(desired);
+        for (const name of others) {
+          desired.add("channel", name);
+          other.reconcile("channel", name);
+        }
+        return { desired, subscriptions: new Subscriptions(desired) };
+      });
+      const [single, bulk] = sides as [typeof sides[0], typeof sides[0]];
+      for (const { type, names } of steps) {
+        if (type === "want") {
+          const asked: string[] = [];
+          for (const name of names) {
+            single.desired.add("channel", name);
+            single.subscriptions.input("channel", name, "retried");
+            if (single.subscriptions.reconcile("channel", name) === "subscribe") asked.push(name);
+          }
+          const entries = bulk.desired.enter("channel", names);
+          for (const entry of entries) entry.wish = "wanted";
+          assertEquals(bulk.subscriptions.request(entries).map(({ name }) => name), asked);
+        } else if (type === "drop") {
+          for (const { desired } of sides) for (const name of names) desired.delete("channel", name);
+          for (const { subscriptions } of sides) for (const name of names) subscriptions.reconcile("channel", name);
+        } else {
+          const due = type === "remove" ? "unsubscribing" : "subscribing";
+          const some = [...new Set(names)].filter((name) => single.subscriptions.state("channel", name) === due);
+          const input = type === "confirm" ? "confirmed" : type === "remove" ? "removed" : "rejected";
+          const places = some.map((name) => bulk.subscriptions.place("channel", name)!);
+          let at = 0;
+          for (const name of some) {
+            single.subscriptions.input("channel", name, input);
+            const action = single.subscriptions.reconcile("channel", name);
+            if (input !== "rejected") at = bulk.subscriptions.settle(input, places, at, places.length);
+            if (places[at]?.name !== name) continue;
+            if (input !== "rejected") assertEquals(action === "none", false, name);
+            bulk.subscriptions.input("channel", name, input);
+            assertEquals(bulk.subscriptions.reconcile("channel", name), action);
+            at++;
+          }
+        }
+        const [a, b] = sides.map(({ subscriptions }) => [
+          subscriptions.places("channel").map(({ name, state }) => `${name} ${state}`).sort(),
+          subscriptions.size,
+          subscriptions.unsettled,
+        ]);
+        assertEquals(b, a);
+      }
+      for (const { subscriptions } of sides) {
+        subscriptions.end();
+        assertEquals([subscriptions.size, subscriptions.places("channel")], [0, []]);
       }
     }),
   );

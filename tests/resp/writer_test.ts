@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { Reply } from "../../src/resp/reply.ts";
-import { type Argument, concat, encodeCommand, encodeReply } from "../../src/resp/writer.ts";
+import { type Argument, CommandBuffer, concat, encodeCommand, encodeReply } from "../../src/resp/writer.ts";
 import { test } from "../support/test.ts";
 import { anyReply, bytes, latin1, readChunks } from "./wire.ts";
 
@@ -108,4 +108,22 @@ test("parts are joined in order, and a single one is not copied", () => {
   assertEquals(concat([]).length, 0);
   const alone = bytes("ab");
   assertStrictEquals(concat([alone]), alone);
+});
+
+test("a command of names is written as any other, or not at all where one is not ASCII", () => {
+  const name = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constant("x".repeat(1_000)));
+  fc.assert(
+    fc.property(fc.array(fc.array(name, { minLength: 1 }), { maxLength: 4 }), (commands) => {
+      const buffer = new CommandBuffer();
+      const expected: Uint8Array[] = [];
+      for (const names of commands) {
+        // deno-lint-ignore no-control-regex
+        const isAscii = names.every((name) => /^[\x00-\x7f]*$/.test(name));
+        assertEquals(buffer.addNames("SUBSCRIBE", names.map((name) => ({ name }))), isAscii);
+        if (!isAscii) buffer.add(["PING"]);
+        expected.push(encodeCommand(isAscii ? ["SUBSCRIBE", ...names] : ["PING"]));
+      }
+      assertEquals(buffer.take() ?? new Uint8Array(), concat(expected));
+    }),
+  );
 });

@@ -20,7 +20,7 @@ function find(wire: Uint8Array, protocol: 2 | 3 = 3, limits?: Partial<ReaderLimi
   const reader = new Reader(limits);
   reader.feed(concat([wire, encoder.encode("+")]));
   const before = reader.offset;
-  const found = new Acks(reader, protocol).take("subscribe", name);
+  const found = new Acks(reader, protocol).take("subscribe", [{ name }], 0) === 1;
   assertEquals(reader.offset - before, found ? wire.length : 0);
   return found;
 }
@@ -51,7 +51,7 @@ test("an acknowledgement that is cut off anywhere is left to the reader", () => 
   for (let length = 0; length < wire.length; length++) {
     const reader = new Reader();
     reader.feed(wire.slice(0, length));
-    assertEquals(new Acks(reader, 3).take("subscribe", "news"), false);
+    assertEquals(new Acks(reader, 3).take("subscribe", [{ name: "news" }], 0), 0);
   }
 });
 
@@ -76,7 +76,7 @@ test("in the middle of a reply nothing is found", () => {
   reader.feed(encoder.encode("*2\r\n"));
   assertEquals(reader.next(), undefined);
   reader.feed(frame("news"));
-  assertEquals(new Acks(reader, 3).take("subscribe", "news"), false);
+  assertEquals(new Acks(reader, 3).take("subscribe", [{ name: "news" }], 0), 0);
 });
 
 test("whatever is found, the reader finds as well, whatever the damage", () => {
@@ -90,7 +90,7 @@ test("whatever is found, the reader finds as well, whatever the damage", () => {
       quick.feed(wire.slice());
       slow.feed(wire.slice());
       for (const wanted of [expected, name]) {
-        if (!new Acks(quick, 3).take("subscribe", wanted)) continue;
+        if (new Acks(quick, 3).take("subscribe", [{ name: wanted }], 0) === 0) continue;
         const reply = slow.next();
         assertEquals(reply?.type, "push");
         if (reply?.type !== "push") return;
@@ -101,4 +101,15 @@ test("whatever is found, the reader finds as well, whatever the damage", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("those that come one behind the other are taken at once, up to the first that is not there", () => {
+  const names = ["a", "bb", "cc", "d", "e"].map((name) => ({ name }));
+  const reader = new Reader();
+  const there = [..."a,bb,cc,x,e".split(",")].map((name) => frame(name));
+  reader.feed(concat(there));
+  assertEquals(new Acks(reader, 3).take("subscribe", names, 1), 1);
+  assertEquals(new Acks(reader, 3).take("subscribe", names, 0), 3);
+  assertEquals(reader.offset, concat(there.slice(0, 3)).length);
+  assertEquals(new Acks(reader, 3).take("subscribe", names, 3), 3);
 });

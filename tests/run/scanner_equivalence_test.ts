@@ -10,7 +10,7 @@ import type { ReaderLimits } from "../../src/resp/reader.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { concat, encodeReply } from "../../src/resp/writer.ts";
 import { LONGEST_SPAN_BYTES, SPAN_BYTES } from "../../src/run/run.ts";
-import { eventLine } from "../protocol/session_bench.ts";
+import { eventLines } from "../protocol/session_bench.ts";
 import { anyReply } from "../resp/wire.ts";
 import { test } from "../support/test.ts";
 import { array, HELLO_MAP, item, OK, push } from "../support/wire.ts";
@@ -227,7 +227,7 @@ function newSession(protocol: 2 | 3, limits: Partial<ReaderLimits>): Session {
 function told(session: Session): string[] {
   const lines: string[] = [];
   try {
-    for (let event; (event = session.next()) !== undefined;) lines.push(eventLine(event));
+    for (let event; (event = session.next()) !== undefined;) lines.push(...eventLines(event));
   } catch (error) {
     lines.push(String(error));
   }

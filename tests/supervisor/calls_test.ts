@@ -13,7 +13,12 @@ const closed = new ConnectionError("Closed");
 class Bench {
   readonly clock = new ManualClock();
   readonly standing = new Map<string, Standing>();
-  readonly calls = new Calls(new Desired(), (_, name) => this.standing.get(name) ?? "unsettled", this.clock);
+  readonly desired = new Desired();
+  readonly calls = new Calls(
+    this.desired,
+    (names) => names.map(({ name }) => this.standing.get(name) ?? "unsettled"),
+    this.clock,
+  );
 
   /** How each call ended so far. */
   readonly ends: unknown[] = [];
@@ -165,4 +170,18 @@ test("a refusal fails the calls that want the name present, and is what the othe
   await settle();
   await bench.wait("a", {}, "absent");
   assertEquals(bench.ends, [refused, "done", "done"]);
+});
+
+test("names that come to rest in a row are looked at together", async () => {
+  const bench = new Bench();
+  bench.wait("abc");
+  bench.wait("bx");
+  const places = [..."abc"].map((name) => bench.desired.entry("channel", name));
+  bench.calls.settled(places, 1, 3);
+  await settle();
+  assertEquals([bench.ends, bench.awaited("abcx")], [[], "ax"]);
+  bench.calls.settled(places, 0, 3);
+  bench.set("x", "settled");
+  await settle();
+  assertEquals([bench.ends, bench.awaited("abcx")], [["done", "done"], ""]);
 });

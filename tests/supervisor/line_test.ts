@@ -41,7 +41,7 @@ class Bench {
     }, {
       hear: (event) => {
         if (event.type !== "messages") {
-          if (event.type !== "synced") this.told.push(event.type);
+          if (event.type !== "synced" && event.type !== "settled") this.told.push(event.type);
           return;
         }
         while (event.taken < event.count && event.state === "flowing") {

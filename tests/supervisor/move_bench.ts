@@ -1,6 +1,6 @@
 import { Connection } from "../../src/connection/connection.ts";
 import type { LinkOptions } from "../../src/connection/link.ts";
-import type { SessionEvent } from "../../src/protocol/session.ts";
+import type { SessionEvent } from "../../src/protocol/push.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
 import { Move } from "../../src/supervisor/move.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";

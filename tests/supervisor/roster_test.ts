@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { ReplyError } from "../../src/errors.ts";
+import type { Kind } from "../../src/message.ts";
 import { privateChannel } from "../../src/name.ts";
 import { Subscriptions } from "../../src/protocol/subscriptions.ts";
+import type { Standing } from "../../src/supervisor/calls.ts";
 import { Roster } from "../../src/supervisor/roster.ts";
 import { test } from "../support/test.ts";
 
@@ -14,28 +16,36 @@ function stage(): { roster: Roster; confirmed: Subscriptions } {
   return { roster, confirmed };
 }
 
+function want(roster: Roster, kind: Kind, name: string): void {
+  roster.want(kind, roster.desired.enter(kind, [name]));
+}
+
+function standing(roster: Roster, kind: Kind, name: string): Standing | undefined {
+  return roster.standings([{ kind, name }])[0];
+}
+
 test("a name is unsettled until the server has acknowledged it, and again until it has let go of it", () => {
   const { roster, confirmed } = stage();
-  assertEquals(roster.standing("channel", "a"), "settled", "nobody wants it");
-  roster.want("channel", "a");
+  assertEquals(standing(roster, "channel", "a"), "settled", "nobody wants it");
+  want(roster, "channel", "a");
   confirmed.reconcile("channel", "a");
-  assertEquals([roster.standing("channel", "a"), roster.has("channel", "a")], ["unsettled", false]);
+  assertEquals([standing(roster, "channel", "a"), roster.has("channel", "a")], ["unsettled", false]);
   confirmed.input("channel", "a", "confirmed");
-  assertEquals([roster.standing("channel", "a"), roster.has("channel", "a")], ["settled", true]);
+  assertEquals([standing(roster, "channel", "a"), roster.has("channel", "a")], ["settled", true]);
   roster.drop("channel", "a");
-  assertEquals(roster.standing("channel", "a"), "unsettled");
+  assertEquals(standing(roster, "channel", "a"), "unsettled");
 });
 
 test("a refusal stands until somebody asks again, the server answers otherwise, or all is forgiven", () => {
   const { roster } = stage();
   const deny = () => {
-    roster.want("channel", "a");
+    want(roster, "channel", "a");
     roster.denied("channel", "a", refusal);
-    assertEquals(roster.standing("channel", "a"), refusal);
+    assertEquals(standing(roster, "channel", "a"), refusal);
     assertEquals(roster.denials(), [{ kind: "channel", name: "a" }]);
   };
   const ways = [
-    () => roster.want("channel", "a"),
+    () => want(roster, "channel", "a"),
     () => roster.drop("channel", "a"),
     () => roster.answered("channel", "a"),
     () => roster.forgive(),
@@ -50,13 +60,13 @@ test("a refusal stands until somebody asks again, the server answers otherwise, 
 test("it lists kind by kind, what is wanted before what is leaving", () => {
   const { roster, confirmed } = stage();
   for (const name of ["gone", "here"]) {
-    roster.want("channel", name);
+    want(roster, "channel", name);
     confirmed.reconcile("channel", name);
     confirmed.input("channel", name, "confirmed");
   }
   roster.drop("channel", "gone");
-  roster.want("shard", "s");
-  roster.want("pattern", "p*");
+  want(roster, "shard", "s");
+  want(roster, "pattern", "p*");
   roster.denied("pattern", "p*", refusal);
   assertEquals(roster.names().map(({ name }) => name), ["here", "p*", "s"]);
   assertEquals(roster.subscriptions(), [
@@ -70,7 +80,7 @@ test("it lists kind by kind, what is wanted before what is leaving", () => {
 test("what is private is listed nowhere", () => {
   const { roster, confirmed } = stage();
   const channel = privateChannel("x");
-  roster.want("channel", channel);
+  want(roster, "channel", channel);
   confirmed.reconcile("channel", channel);
   confirmed.input("channel", channel, "confirmed");
   assertEquals([roster.names(), roster.subscriptions()], [[], []]);
@@ -93,7 +103,7 @@ test("of another connection that is the live one, it tells what is different, an
     leaving: ["confirmed", undefined],
   } as const;
   for (const [name, [old, now]] of Object.entries(answers)) {
-    roster.want("channel", name);
+    want(roster, "channel", name);
     for (const [side, answer] of [[had, old], [has, now]] as const) {
       if (answer === undefined) continue;
       side.reconcile("channel", name);

@@ -50,6 +50,8 @@ export class Bench {
   /** Everything that the listener was told, a line each. */
   readonly told: string[] = [];
   readonly messages: string[] = [];
+  /** Does it listen to events? */
+  hearsEvents = true;
   /** Why connections were lost, and what abandoned or failed everything. */
   readonly causes: RedisError[] = [];
 
@@ -73,6 +75,7 @@ export class Bench {
       closeTimeoutMs: 1_000,
       deniedRetryMs: options.deniedRetryMs ?? Infinity,
     }, {
+      hearsEvents: () => this.hearsEvents,
       messages: (run) => {
         while (run.taken < run.count && run.state === "flowing") {
           const i = run.taken++;
@@ -108,7 +111,7 @@ export class Bench {
   #reached: (() => void) | undefined;
 
   want(...names: string[]): void {
-    for (const name of names) this.supervisor.want("channel", name);
+    this.supervisor.want("channel", this.supervisor.desired.enter("channel", names));
   }
 
   drop(...names: string[]): void {

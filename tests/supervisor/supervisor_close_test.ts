@@ -102,8 +102,8 @@ test("to close again is the same closing", async () => {
 test("to close unsubscribes on the wire from every kind, then says goodbye", async () => {
   const bench = new Bench();
   bench.want("a", "b");
-  bench.supervisor.want("pattern", "p*");
-  bench.supervisor.want("shard", "s");
+  bench.supervisor.want("pattern", bench.supervisor.desired.enter("pattern", ["p*"]));
+  bench.supervisor.want("shard", bench.supervisor.desired.enter("shard", ["s"]));
   await settle();
   const { peer } = bench.network.last;
   peer.commands.length = 0;

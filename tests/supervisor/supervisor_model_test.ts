@@ -52,7 +52,7 @@ for (const protocol of [3, 2] as const) {
           switch (step.type) {
             case "subscribe":
               wanted[step.kind].add(step.name);
-              bench.supervisor.want(step.kind, step.name);
+              bench.supervisor.want(step.kind, bench.supervisor.desired.enter(step.kind, [step.name]));
               calls.push(bench.supervisor.wait(KINDS[step.kind].subscribe, "present", [step], {}));
               break;
             case "unsubscribe":

@@ -332,7 +332,7 @@ test("a server that goes silent is found out, and is replaced", async () => {
 
 test("a shard channel that is taken away is asked for on a new connection", async () => {
   const bench = new Bench();
-  bench.supervisor.want("shard", "s");
+  bench.supervisor.want("shard", bench.supervisor.desired.enter("shard", ["s"]));
   await settle();
   bench.network.last.send(push("sunsubscribe", "s", 0));
   await bench.clock.advance(50);

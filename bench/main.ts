@@ -17,6 +17,7 @@ import type { Plan, Suite } from "./suite.ts";
 /** Their names, and how much of the time each may take. */
 const SHARES = {
   throughput: 40,
+  profile: 2,
   redis: 15,
   latency: 12,
   publish: 7,

@@ -13,6 +13,8 @@ import project from "../deno.json" with { type: "json" };
 export interface ProgramOptions {
   /** Gives the program `globalThis.gc`. @default {false} */
   readonly exposeGc?: boolean;
+  /** A folder into which it writes a CPU profile when it ends. @default {none is made} */
+  readonly profileTo?: string;
 }
 
 /** A runtime that is here. */
@@ -47,12 +49,13 @@ function deno(): Runtime {
   return {
     name: "Deno",
     version: Deno.version.deno,
-    command: (program, { exposeGc = false } = {}) => [
+    command: (program, { exposeGc = false, profileTo } = {}) => [
       Deno.execPath(),
       "run",
       "-A",
       "--no-check",
       ...(exposeGc ? ["--v8-flags=--expose-gc"] : []),
+      ...profiler(profileTo),
       fileURLToPath(new URL(`consumers/${program}.ts`, BENCH)),
     ],
   };
@@ -78,12 +81,17 @@ function bundled(name: "Node" | "Bun", program: string, version: string): Runtim
   return {
     name,
     version,
-    command: (consumer, { exposeGc = false } = {}) => [
+    command: (consumer, { exposeGc = false, profileTo } = {}) => [
       program,
       ...(exposeGc ? ["--expose-gc"] : []),
+      ...profiler(profileTo),
       fileURLToPath(new URL(`${consumer}.mjs`, BUILD)),
     ],
   };
+}
+
+function profiler(folder: string | undefined): readonly string[] {
+  return folder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${folder}`];
 }
 
 /**

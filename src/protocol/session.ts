@@ -125,9 +125,9 @@ export class Session {
       if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
       if (this.#takeAcknowledgements()) continue; // where one is due, many are
-      const found = this.#state === "leaving" ? "nothing" : this.#scanner?.scan(this.#reader, run);
+      const found = (this.#state !== "leaving" && this.#scanner?.scan(this.#reader, run)) || "nothing";
       if (found === "messages") continue;
-      const reply = found === "a part of one" ? undefined : this.#reader.next();
+      const reply = found === "nothing" ? this.#reader.next() : undefined;
       if (reply === undefined) return run.clear();
       this.#take(reply);
     }

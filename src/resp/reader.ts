@@ -119,9 +119,10 @@ export class Reader {
     return this.#inbox.room();
   }
 
-  /** What waits, where a reply starts there, for {@linkcode skip}; undefined in the middle of one. */
+  /** What waits, where a reply starts there, for {@linkcode skip}; undefined in the middle of one, and after an error. */
   get inbox(): Inbox | undefined {
-    return this.#due !== "value" || this.#frame !== undefined || this.#attributes !== undefined
+    return this.#due !== "value" || this.#frame !== undefined || this.#attributes !== undefined ||
+        this.#error !== undefined
       ? undefined
       : this.#inbox;
   }

@@ -29,6 +29,9 @@ export const SPAN_PAYLOADS = 16;
 /** And never more, in bytes. */
 export const LONGEST_SPAN_BYTES = 16 * 1024;
 
+/** Up to this length, in bytes, to see whether a payload by itself is ASCII takes longer than to decode it as UTF-8. */
+const SHORT_ALONE = 1024;
+
 /** After groups that were not ASCII the decoder is called for each message, at first for one group, at most for so many. */
 const MOST_APART = 64;
 
@@ -180,7 +183,7 @@ export class Run {
     }
     const [from, to] = [this.#start, this.#to[this.#end - 1]!];
     const { part, ascii } = this.#decoder;
-    if (ascii === undefined) {
+    if (ascii === undefined || (alone && to - from <= SHORT_ALONE)) {
       this.#text = part(this.#bytes, from, to);
       // No sequence of UTF-8 becomes more characters than it has bytes. So where the lengths agree, each byte became one.
       if (alone || this.#text.length === to - from) this.#decoded = "whole";

@@ -123,9 +123,13 @@ export class Scanner {
   }
 
   /** Takes the messages that stand whole before `reader` into `run`, in place of what it held. */
-  scan(reader: Reader, run: Run): "messages" | "a part of one" | "nothing" {
+  scan(reader: Reader, run: Run): "messages" | "a part of one" | "the end" | "nothing" {
     const { inbox } = reader;
     if (inbox === undefined) return "nothing";
+    if (inbox.start === inbox.end && !inbox.more()) {
+      inbox.release();
+      return "the end";
+    }
     do {
       if (inbox.end - inbox.start < this.#needed) continue;
       const end = this.#fill(run, inbox);

@@ -45,7 +45,8 @@ export const dial: Dial = (endpoint, options) =>
 
 /**
  * The same for Bun, where a chunk is memory of its own from the start: `onread` is one more copy of it, and a `'data'` event
- * some 2 µs of stream. So it is taken where it enters the stream, and only the end goes in.
+ * some 2 µs of stream. So it is taken where it enters the stream, and only the end goes in. It is read where it is, but for
+ * a short one: to copy that takes 250 ns less than to look at memory that is new each time.
  *
  * @throws {ConnectionError} when the endpoint cannot be reached; its text says why, its `cause` is the platform's error
  */
@@ -53,7 +54,7 @@ export const dialOnBun: Dial = (endpoint, options) =>
   connect(endpoint, options, (inbox) => {
     const socket = open(endpoint);
     const push = socket.push.bind(socket);
-    socket.push = (chunk: Uint8Array | null) => chunk === null ? push(null) : inbox.push(plain(chunk), "ours");
+    socket.push = (chunk: Uint8Array | null) => chunk === null ? push(null) : inbox.push(chunk, "ours");
     return socket;
   });
 
@@ -101,14 +102,14 @@ export function nodeTransport(socket: Socket, endpoint: string): Transport {
   const inbox = new Inbox("encrypted" in socket ? "secure" : "plain");
   const transport = new NodeTransport(socket, endpoint, inbox);
   socket.on("data", (chunk: Uint8Array) => {
-    if (!inbox.push(plain(chunk), "ours")) socket.pause();
+    if (!inbox.push(chunk, "ours")) socket.pause();
   });
   return transport;
 }
 
-/** `slice` of the platform's own class does not copy, which no reader of a `Uint8Array` expects. */
-function plain(chunk: Uint8Array): Uint8Array {
-  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+/** Bytes that stay as they are. `slice` of the platform's own class does not copy, which no reader of a `Uint8Array` expects. */
+function kept(bytes: Uint8Array, memory: "ours" | "lent"): Uint8Array {
+  return memory === "lent" ? bytes.slice() : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function open(endpoint: Endpoint, onread?: OnReadOpts): Socket {
@@ -150,6 +151,9 @@ function tlsOptions({ caCerts, cert, key, serverName }: TlsOptions, host: string
  */
 const SCRATCH = new Uint8Array(128 * 1024);
 
+/** A chunk up to this length, in bytes, is copied into the room, though it may stay where it is. */
+const SHORT_BYTES = 1024;
+
 interface PendingRead {
   readonly room: Uint8Array<ArrayBuffer> | undefined;
   readonly resolve: (chunk: Uint8Array | undefined) => void;
@@ -174,15 +178,18 @@ class Inbox {
   /** Takes bytes, of memory that is `"lent"` until this returns; `false` when the socket should pause. */
   push(bytes: Uint8Array, memory: "ours" | "lent"): boolean {
     const pending = this.#pending;
-    // Memory of ours may be handed out to consumers where it is; what is copied would have to be copied once more.
-    const room = memory === "ours" ? undefined : pending?.room;
-    const taken = room === undefined ? 0 : fill(room, bytes);
-    if (taken < bytes.byteLength) {
-      this.#chunks.push(memory === "ours" ? bytes : bytes.slice(taken));
-    }
-    if (pending !== undefined) {
-      this.#pending = undefined;
-      pending.resolve(room?.subarray(0, taken) ?? this.#chunks.shift());
+    this.#pending = undefined;
+    if (pending === undefined) this.#chunks.push(kept(bytes, memory));
+    else {
+      const { room } = pending;
+      // Memory of ours may be handed out to consumers where it is; what is copied would have to be copied once more.
+      const most = memory === "lent" ? Infinity : Math.min(SHORT_BYTES, room?.byteLength ?? 0);
+      if (room === undefined || bytes.byteLength > most) pending.resolve(kept(bytes, memory));
+      else {
+        const taken = fill(room, bytes);
+        if (taken < bytes.byteLength) this.#chunks.push(bytes.slice(taken));
+        pending.resolve(room.subarray(0, taken));
+      }
     }
     // A reader that keeps up has a read pending whenever bytes come.
     if (this.#chunks.length > 0 && this.#flow === "flowing") this.#flow = "paused";
@@ -227,7 +234,7 @@ class Inbox {
 
 /** Copies as much as the room takes, and gives how many bytes that is. */
 function fill(room: Uint8Array, bytes: Uint8Array): number {
-  const part = bytes.subarray(0, room.byteLength);
+  const part = bytes.byteLength <= room.byteLength ? bytes : bytes.subarray(0, room.byteLength);
   room.set(part);
   return part.byteLength;
 }

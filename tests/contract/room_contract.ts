@@ -12,25 +12,38 @@ const LIMIT_MS = 20_000;
 const MARK = 0x5a;
 
 export function roomContract(leaf: Leaf, check: Check): void {
-  check(
-    `a read ${
-      leaf.brings === undefined ? "fills its room from the start, and nothing beside it" : "leaves its room alone"
-    }`,
-    async ({ near, far }) => {
-      const buffer = new Uint8Array(60).fill(MARK);
-      const reading = near.read(buffer.subarray(20, 40));
-      await far.write(pattern(0, 12));
-      const chunk = await reading;
-      assert(chunk !== undefined);
-      if (leaf.brings === undefined) assertEquals([chunk.buffer === buffer.buffer, chunk.byteOffset], [true, 20]);
-      else assertOutside(chunk, buffer);
-      assertEquals(chunk.byteLength, 12);
-      assertEquals(differsAt(chunk, 0), -1);
-      assertStrictEquals(Object.getPrototypeOf(chunk), Uint8Array.prototype);
-      assert(isMarked(buffer.subarray(0, 20)) && isMarked(buffer.subarray(40)));
-      if (leaf.brings !== undefined) assert(isMarked(buffer));
-    },
-  );
+  check("a short read fills its room from the start, and nothing beside it", async ({ near, far }) => {
+    const buffer = new Uint8Array(60).fill(MARK);
+    const reading = near.read(buffer.subarray(20, 40));
+    await far.write(pattern(0, 12));
+    const chunk = await reading;
+    assert(chunk !== undefined);
+    assertEquals([chunk.buffer === buffer.buffer, chunk.byteOffset], [true, 20]);
+    assertEquals(chunk.byteLength, 12);
+    assertEquals(differsAt(chunk, 0), -1);
+    assertStrictEquals(Object.getPrototypeOf(chunk), Uint8Array.prototype);
+    assert(isMarked(buffer.subarray(0, 20)) && isMarked(buffer.subarray(40)));
+  });
+
+  if (leaf.brings !== undefined) {
+    check(
+      "a longer chunk is memory of its own, and so is one that the room is too small for",
+      async ({ near, far }) => {
+        for (const [roomBytes, bytes] of [[8 * KIB, KIB + 1], [20, 21]] as const) {
+          const room = new Uint8Array(roomBytes).fill(MARK);
+          const reading = near.read(room);
+          await far.write(pattern(0, bytes));
+          const chunk = await reading;
+          assert(chunk !== undefined);
+          assertOutside(chunk, room);
+          assertEquals(differsAt(chunk, 0), -1);
+          assertEquals(chunk.byteLength, bytes);
+          assertStrictEquals(Object.getPrototypeOf(chunk), Uint8Array.prototype);
+          assert(isMarked(room));
+        }
+      },
+    );
+  }
 
   check("bytes that wait are read, whatever room there is, and the peer's end comes after them", async (pair) => {
     const { near, far } = pair;

@@ -19,7 +19,7 @@ export interface Leaf {
   readonly name: string;
   /** Sides whose platform reads on although nobody asks, so that writes to them never stall. @default {[]} */
   readonly neverStalls?: readonly ("near" | "far")[];
-  /** Memory of its own instead of filling rooms. @default {undefined} */
+  /** Memory of its own instead of filling rooms, but for short reads. @default {undefined} */
   readonly brings?: "chunks" | undefined;
   pair(): Promise<Pair>;
 }

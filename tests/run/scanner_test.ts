@@ -56,6 +56,22 @@ test("a message of any kind is found, in RESP2 also as an array, and told with i
   }
 });
 
+test("behind the last message is the end, which lets go of the chunk; after an error it is the reader that speaks", () => {
+  const reader = new Reader();
+  const scanner = newScanner(reader);
+  const run = new Run();
+  assertEquals(scanner.scan(reader, run), "the end");
+  const wire = frame("channel", "hello");
+  reader.feed(wire);
+  assertEquals([scanner.scan(reader, run), reader.inbox?.bytes === wire], ["messages", true]);
+  assertEquals([scanner.scan(reader, run), reader.inbox?.bytes === wire], ["the end", false]);
+  reader.feed(encoder.encode("?\r\n"));
+  assertEquals(scanner.scan(reader, run), "nothing");
+  assertThrows(() => reader.next(), ProtocolError);
+  assertEquals(scanner.scan(reader, run), "nothing");
+  assertThrows(() => reader.next(), ProtocolError);
+});
+
 const FOUND: readonly (readonly [wire: string, found: string])[] = [
   [`>3\r\n${MESSAGE}`, "1 messages"],
   [`>3\r\n${MESSAGE}>3\r\n${MESSAGE}`, "2 messages"],
@@ -269,7 +285,7 @@ class WatchedReader extends Reader {
     return inbox && new Proxy(inbox, {
       get: (target, key) => {
         if (key === "bytes" || key === "view") this.looks++;
-        if (key === "more") return () => target.more();
+        if (key === "more" || key === "release") return () => target[key]();
         return Reflect.get(target, key, target);
       },
     });

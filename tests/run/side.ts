@@ -55,7 +55,7 @@ export class Side {
       this.seen.push(...messages.map(printable));
       return true;
     }
-    const reply = found === "a part of one" ? undefined : this.reader.next();
+    const reply = found === undefined || found === "nothing" ? this.reader.next() : undefined;
     if (reply === undefined) return false;
     this.seen.push(this.#meaning(reply));
     return true;

@@ -3,18 +3,17 @@
  * What this takes is what the server and the socket take. As a second argument `one` sends one command with all names.
  */
 
-import net from "node:net";
 import process from "node:process";
-import { FIRST, run, task } from "./subscribe_run.ts";
+import { FIRST, run } from "./subscribe_run.ts";
+import { type Ear, open } from "./subscribe_socket.ts";
 
-const hostname = "127.0.0.1";
-const { port } = task;
 const ASTERISK = 0x2a;
 const encoder = new TextEncoder();
 const inOne = process.argv[3] === "one";
 
 /** Counts acknowledgements; no name has an asterisk. */
-class Count {
+class Count implements Ear {
+  onEnd = (): void => {};
   #due = 0;
   #done: () => void = () => {};
 
@@ -30,38 +29,6 @@ class Count {
   }
 }
 
-/** A connection, as `write`. */
-type Open = (count: Count, onEnd: () => void) => Promise<(bytes: Uint8Array) => void>;
-
-const openDeno: Open = async (count, onEnd) => {
-  const conn = await Deno.connect({ hostname, port });
-  conn.setNoDelay(true);
-  const buffer = new Uint8Array(64 * 1024);
-  const read = async () => {
-    for (let size; (size = await conn.read(buffer)) !== null;) count.take(buffer.subarray(0, size));
-  };
-  read().catch(() => {}).then(onEnd);
-  const write = async (bytes: Uint8Array) => {
-    for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
-  };
-  return (bytes) => void write(bytes);
-};
-
-const openNode: Open = (count, onEnd) =>
-  new Promise((resolve, reject) => {
-    const buffer = new Uint8Array(64 * 1024);
-    const callback = (size: number) => {
-      count.take(buffer.subarray(0, size));
-      return true;
-    };
-    const socket = net.connect({ host: hostname, port, noDelay: true, onread: { buffer, callback } });
-    socket.once("connect", () => resolve((bytes) => void socket.write(bytes)));
-    socket.once("error", reject);
-    socket.once("close", onEnd);
-  });
-
-const open = "Deno" in globalThis ? openDeno : openNode;
-
 function commands(verb: string, names: readonly string[]): Uint8Array {
   const words = names.map((name) => `$${name.length}\r\n${name}\r\n`);
   const text = inOne
@@ -72,8 +39,7 @@ function commands(verb: string, names: readonly string[]): Uint8Array {
 
 await run(async () => {
   const count = new Count();
-  let onEnd = () => {};
-  let write = await open(count, () => onEnd());
+  let write = await open(count);
   const send = async (verb: string, names: readonly string[]) => {
     const counted = count.await(names.length);
     write(commands(verb, names));
@@ -85,10 +51,10 @@ await run(async () => {
     subscribe: (names) => send("SUBSCRIBE", all = names),
     unsubscribe: (names) => send("UNSUBSCRIBE", names),
     restored: async (cut) => {
-      const ended = new Promise<void>((resolve) => onEnd = resolve);
+      const ended = new Promise<void>((resolve) => count.onEnd = resolve);
       await cut();
       await ended;
-      write = await open(count, () => {});
+      write = await open(count);
       await send("SUBSCRIBE", [FIRST, ...all]);
       return 0;
     },

@@ -20,7 +20,7 @@ interface Client {
   /** Of `consumers/`, and what else it is told. */
   readonly program: string;
   readonly word?: string;
-  readonly role: "ours" | "peer" | "raw";
+  readonly role: "ours" | "peer" | "raw" | "floor";
   /** Where it runs; everywhere without. */
   readonly only?: Runtime["name"];
   /** Left out of a quick look. */
@@ -29,6 +29,7 @@ interface Client {
 
 const CLIENTS: readonly Client[] = [
   { label: "raw socket, a command for each name", program: "subscribe_raw", role: "raw" },
+  { label: "floor", program: "subscribe_floor", role: "floor" },
   { label: "Earshot", program: "subscribe_earshot", role: "ours" },
   { label: "node-redis", program: "subscribe_node_redis", role: "peer" },
   { label: "ioredis 5", program: "subscribe_ioredis", role: "peer" },
@@ -118,7 +119,9 @@ function render({ series }: SubscribeOutcome): string {
     "compiled. Then `CLIENT KILL TYPE pubsub` cuts the connection, until the client says that it has all of them again " +
     "(ioredis, iovalkey and Bun's own client never say: until the server has them). What the server has is compared with " +
     "the names each time: `no` means that it had not when the client said so, or not within 3 seconds after the cut. All clients reconnect as soon as they can be told to; Earshot's time is without the delay of " +
-    "1 ms that is the least it can be told. A ratio is that of one round, to the raw socket with a command for each name.",
+    "1 ms that is the least it can be told. A ratio is that of one round, to the raw socket with a command for each name. " +
+    "The floor keeps an object for each name, sends a command for each 256, and compares each acknowledgement with the " +
+    "name that is due, in one file with no layers.",
     ...sizes.map((channels) => sizeTable(channels, series.filter((one) => one.channels === channels))),
   ].join("\n\n");
 }
@@ -144,7 +147,11 @@ function rows(runtime: string, all: readonly Series[]): string[][] {
     `${runtime}: Earshot to the fastest peer`,
     ...TIMES.flatMap(([, time]) => ["", show(toBest(of("peer"), one, time), times)]),
   ]);
-  return [...clients, ...overPeers];
+  const overFloor = of("ours").filter(() => of("floor").length > 0).map((one) => [
+    `${runtime}: Earshot to the floor`,
+    ...TIMES.flatMap(([, time]) => ["", show(toBest(of("floor"), one, time), times)]),
+  ]);
+  return [...clients, ...overPeers, ...overFloor];
 }
 
 /** Over that of the fastest of some others. */
@@ -163,11 +170,13 @@ function verdicts({ series }: SubscribeOutcome): Verdict[] {
         is: "at most",
         format: times,
       });
-      const of = (role: Series["role"]) => toBest(all.filter((other) => other.role === role), one, time);
-      return [
-        ...judge(aim("raw socket's", 1.2), one.runtime, of("raw")),
-        ...judge(aim("fastest peer's", 1), one.runtime, of("peer")),
-      ];
+      const role = (role: Series["role"]) => all.filter((other) => other.role === role);
+      const [floor] = role("floor");
+      const judgeTo = (whose: string, limit: number, others: readonly Series[]) => {
+        const least = floor === undefined ? [] : toBest(others, floor, time);
+        return judge(aim(whose, limit), one.runtime, toBest(others, one, time), least);
+      };
+      return [...judgeTo("raw socket's", 1.2, role("raw")), ...judgeTo("fastest peer's", 1, role("peer"))];
     });
   });
 }

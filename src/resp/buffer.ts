@@ -81,7 +81,10 @@ export class Inbox {
     const waiting = this.end - this.start;
     // Moving pays when no more is moved than has been read since, or when little is left free.
     const isWorthMoving = waiting <= this.start || 4 * (length - this.end) < length;
-    if (this.bytes !== this.#own || isWorthMoving) this.#moveHome(Math.max(this.#size, sizeFor(waiting)));
+    const size = Math.max(this.#size, sizeFor(waiting));
+    // Where chunks come, what each of them leaves is longer or shorter: what held one holds the next.
+    if (this.bytes !== this.#own) this.#moveHome(waiting > 0 ? Math.max(size, Math.min(length, BUSY_ROOM)) : size);
+    else if (isWorthMoving) this.#moveHome(size);
     // A view takes as long as everything else that is done for a read of one message.
     return this.end === 0 ? this.#own : this.#own.subarray(this.end);
   }

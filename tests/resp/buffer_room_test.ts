@@ -203,6 +203,30 @@ test("eight reads in a row that take a sixteenth or less make the next room half
   assertEquals(inbox.room().length, BUSY / 4);
 });
 
+test("where chunks come, what they leave waits in one buffer, whether it is more or less", () => {
+  const inbox = new Inbox();
+  const buffers = new Set<ArrayBuffer>();
+  for (const left of [60_000, 3_000, 33_000, 100, 60_000]) {
+    inbox.feed(new Uint8Array(100_000));
+    do inbox.start = inbox.end; while (inbox.more());
+    inbox.start = inbox.end - left;
+    buffers.add(inbox.room().buffer);
+  }
+  assertEquals([buffers.size, inbox.end - inbox.start], [1, 60_000]);
+});
+
+test("where chunks come that leave nothing, the room is as small as at first", () => {
+  const inbox = new Inbox();
+  const first = inbox.room().length;
+  for (const left of [60_000, 0]) {
+    inbox.feed(new Uint8Array(100_000));
+    do inbox.start = inbox.end; while (inbox.more());
+    inbox.start = inbox.end - left;
+    inbox.room();
+  }
+  assertEquals(inbox.room().length, first);
+});
+
 test("a connection that has become quiet has no more room than a new one", () => {
   const inbox = busyInbox();
   const sizes = Array.from({ length: 8 * 7 }, () => {

@@ -7,7 +7,8 @@
  *                                                        written, in nanoseconds of CLOCK_MONOTONIC since BASE
  *
  * It begins with WARM_MS of as many messages as it can write, so that the runtimes have compiled what they run before it is
- * measured. Then come COUNT messages of each RATE. Prints "ready", and begins with a line on standard input.
+ * measured. Then come COUNT messages of each RATE, and before them WARM_MS at that rate: with a message at a time other
+ * things run than with many. Prints "ready", and begins with a line on standard input.
  *
  * In C, since the timers of the runtimes are late by most of an interval, and a busy wait would take the core of somebody
  * who is being measured.
@@ -133,11 +134,13 @@ int main(int argc, char **argv) {
   fflush(stdout);
   if (getchar() == EOF) return 0;
 
-  pace('w', SECOND, LLONG_MAX, now() + atoll(argv[2]) * MILLISECOND);
+  long long warm = atoll(argv[2]) * MILLISECOND;
+  pace('w', SECOND, LLONG_MAX, now() + warm);
   for (int i = 6; i < argc; i++) {
     char *count;
     long long rate = strtoll(argv[i], &count, 10);
     sleep_until(now() + PAUSE);
+    pace('w', rate, LLONG_MAX, now() + warm);
     pace('0' + i - 6, rate, atoll(count + 1), LLONG_MAX);
   }
   while (getchar() != EOF) continue;

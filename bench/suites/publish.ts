@@ -24,7 +24,7 @@ interface Client {
   readonly label: string;
   /** Of `consumers/publish.ts`. */
   readonly name: string;
-  readonly role: "ours" | "peer";
+  readonly role: "ours" | "peer" | "raw";
   /** Left out of a quick look. */
   readonly slow?: boolean;
 }
@@ -37,6 +37,8 @@ const CLIENTS: readonly Client[] = [
   { label: "iovalkey", name: "iovalkey", role: "peer", slow: true },
   { label: "iovalkey, `enableAutoPipelining`", name: "iovalkey_auto", role: "peer", slow: true },
 ];
+/** One message at a time is all that it can. */
+const RAW: Client = { label: "raw socket", name: "raw", role: "raw", slow: true };
 const BUN_CLIENT: Client = { label: "Bun's own client", name: "bun", role: "peer" };
 
 /** What a run measured. */
@@ -74,12 +76,12 @@ async function measure(ground: Ground): Promise<PublishOutcome> {
   if (server === undefined) return { series: [] };
   const all = IN_FLIGHT.flatMap((inFlight) =>
     runtimes.flatMap((runtime) =>
-      [...CLIENTS, ...runtime.name === "Bun" ? [BUN_CLIENT] : []].filter(({ slow }) => !(quick && slow)).map(
-        ({ label, role, name }) => {
+      [...CLIENTS, ...runtime.name === "Bun" ? [BUN_CLIENT] : [], ...inFlight === 1 ? [RAW] : []]
+        .filter(({ slow }) => !(quick && slow))
+        .map(({ label, role, name }) => {
           const series: Series = { label, role, runtime: runtime.name, inFlight, rounds: [] };
           return { series, command: [...runtime.command("publish"), name] };
-        },
-      )
+        })
     )
   );
   const turns = all.map(({ series, command }): Turn<Measurement> => {
@@ -173,7 +175,8 @@ function render({ series }: PublishOutcome): string {
   const levels = [...new Set(series.map(({ inFlight }) => inFlight))];
   return [
     `PUBLISH of ${PAYLOAD.length} bytes over the one connection that a client has for it, so many promises being waited ` +
-    "for at any time. A client that joins what is called in one turn writes once for many of them.",
+    "for at any time. A client that joins what is called in one turn writes once for many of them. Of one promise at a " +
+    "time the raw socket is the floor.",
     ...levels.map((inFlight) => levelTable(inFlight, series.filter((one) => one.inFlight === inFlight))),
   ].join("\n\n");
 }
@@ -225,6 +228,8 @@ function verdicts({ series }: PublishOutcome): Verdict[] {
     const { inFlight, runtime } = one;
     const all = series.filter((other) => other.inFlight === inFlight);
     const what = `messages a second to the best peer's, ${atATime(inFlight)}`;
-    return judge({ what, limit: 1, is: "at least", format: times }, runtime, toBest(all, one, speed, "most"));
+    const toPeers = (which: Series) => toBest(all, which, speed, "most");
+    const raw = all.find((other) => other.role === "raw" && other.runtime === runtime);
+    return judge({ what, limit: 1, is: "at least", format: times }, runtime, toPeers(one), raw && toPeers(raw));
   });
 }

@@ -1,5 +1,6 @@
 /**
- * What can happen on a connection, and reply to pub/sub event. A RESP3 push and a RESP2 array with the same elements become the same event.
+ * What can happen on a connection, and reply to pub/sub event. A RESP3 push and a RESP2 array with the same elements
+ * become the same event.
  *
  * @module
  */

@@ -185,7 +185,7 @@ export class Hub {
       let last: Held | undefined;
       for (const place of confirmed.places(kind)) {
         if (place.state !== "subscribed") continue;
-        const held = place instanceof Entry ? heldBy(place) : heldBy(this.#subscriber.desired.find(kind, place.name));
+        const held = heldBy(place instanceof Entry ? place : this.#subscriber.desired.find(kind, place.name));
         if (held === last) continue;
         for (const delivery of listOf(held)) concerned.add(delivery);
         last = held;

@@ -86,11 +86,9 @@ export class Calls {
       const entry = entryOf(places[i]!);
       const calls = entry.waiting;
       if (calls === undefined) continue;
-      this.#waiting--;
-      entry.waiting = undefined;
-      if (entry.wish !== "wanted") this.#desired.tidy(entry);
+      this.#release(entry);
       if (calls instanceof Set) { for (const call of calls) settleOne(call); }
-      else if (--calls.pending === 0) calls.settle(calls.refusal);
+      else settleOne(calls);
     }
   }
 

@@ -11,6 +11,8 @@ import type { Ground } from "./suite.ts";
 /** A running server. */
 export interface BenchServer extends AsyncDisposable {
   readonly port: number;
+  /** Of its process. */
+  readonly pid: number;
   /** How many clients it has cut off so far because they read too slowly. */
   dropped(): Promise<number>;
   /** Processor time that it has used so far, user and system, in seconds. */
@@ -37,7 +39,7 @@ export async function startRedis(ground: Ground, args: readonly string[] = []): 
   try {
     const server = await startServer({ args: ["--logfile", log, ...args] });
     ground.version(source.version.split(" ")[0] ?? "redis-server", source.version.split(" ")[1] ?? "");
-    return new PrivateServer(server, folder, log);
+    return await PrivateServer.of(server, folder, log);
   } catch (error) {
     await Deno.remove(folder, { recursive: true });
     throw error;
@@ -45,14 +47,21 @@ export async function startRedis(ground: Ground, args: readonly string[] = []): 
 }
 
 class PrivateServer implements BenchServer {
+  pid = 0;
   readonly #server: RedisServer;
   readonly #folder: string;
   readonly #log: string;
 
-  constructor(server: RedisServer, folder: string, log: string) {
+  private constructor(server: RedisServer, folder: string, log: string) {
     this.#server = server;
     this.#folder = folder;
     this.#log = log;
+  }
+
+  static async of(server: RedisServer, folder: string, log: string): Promise<PrivateServer> {
+    const one = new PrivateServer(server, folder, log);
+    one.pid = Number(/^process_id:(\d+)/m.exec(await one.#ask("INFO SERVER"))?.[1]);
+    return one;
   }
 
   get port(): number {

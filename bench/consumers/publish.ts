@@ -1,6 +1,6 @@
 /**
  * Publishes as fast as one client does with so many promises at a time, each of them awaited. One process, one client;
- * the client's name is the first argument, the task in JSON the second. Every answer is checked: one channel has a
+ * the client's name is the first argument, the task in JSON the second, and it begins with a line on standard input. Every answer is checked: one channel has a
  * subscriber and the other has none, so an answer that went to the wrong promise is seen.
  */
 
@@ -202,7 +202,11 @@ async function main(): Promise<void> {
   const task: PublishTask = JSON.parse(json);
   const connect = PUBLISHERS[client];
   if (connect === undefined) throw new RangeError(`No such client: ${client}`);
-  const published = await new Load(await connect(task.port), task).run();
+  const load = new Load(await connect(task.port), task);
+  fs.writeSync(1, "ready\n");
+  await new Promise((line) => process.stdin.once("data", line));
+  process.stdin.pause();
+  const published = await load.run();
   fs.writeSync(1, `${JSON.stringify(published)}\n`);
   process.exit(0);
 }

@@ -1,14 +1,14 @@
 /*
  * Publishes at an even pace over a raw socket, one write a message, and checks every answer: one receiver.
  *
- *   pacer PORT WARM_MS cycle FILE LENGTH RATE:COUNT...   the PUBLISH commands of FILE, LENGTH bytes each, in turns
- *   pacer PORT WARM_MS stamp CHANNEL BASE RATE:COUNT...  27 bytes of payload: the number of the message in ten digits;
- *                                                        which RATE it belongs to, from 0, `w` for none; and when it was
- *                                                        written, in nanoseconds of CLOCK_MONOTONIC since BASE
+ *   pacer PORT BURST_MS cycle FILE LENGTH PACE...   the PUBLISH commands of FILE, LENGTH bytes each, in turns
+ *   pacer PORT BURST_MS stamp CHANNEL BASE PACE...  27 bytes of payload: the number of the message in ten digits; which
+ *                                                   PACE it belongs to, from 0, `w` for none; and when it was written, in
+ *                                                   nanoseconds of CLOCK_MONOTONIC since BASE
  *
- * It begins with WARM_MS of as many messages as it can write, so that the runtimes have compiled what they run before it is
- * measured. Then come COUNT messages of each RATE, and before them WARM_MS at that rate: with a message at a time other
- * things run than with many. Prints "ready", and begins with a line on standard input.
+ * It begins with BURST_MS of as many messages as it can write, so that the runtimes have compiled what they run before it
+ * is measured. A PACE is RATE:WARM_MS:COUNT: so many messages a second, for WARM_MS and then COUNT of them, since with a
+ * message at a time other things run than with many. Prints "ready", and begins with a line on standard input.
  *
  * In C, since the timers of the runtimes are late by most of an interval, and a busy wait would take the core of somebody
  * who is being measured.
@@ -134,13 +134,13 @@ int main(int argc, char **argv) {
   fflush(stdout);
   if (getchar() == EOF) return 0;
 
-  long long warm = atoll(argv[2]) * MILLISECOND;
-  pace('w', SECOND, LLONG_MAX, now() + warm);
+  pace('w', SECOND, LLONG_MAX, now() + atoll(argv[2]) * MILLISECOND);
   for (int i = 6; i < argc; i++) {
-    char *count;
-    long long rate = strtoll(argv[i], &count, 10);
+    char *warm, *count;
+    long long rate = strtoll(argv[i], &warm, 10);
+    long long warm_ns = strtoll(warm + 1, &count, 10) * MILLISECOND;
     sleep_until(now() + PAUSE);
-    pace('w', rate, LLONG_MAX, now() + warm);
+    pace('w', rate, LLONG_MAX, now() + warm_ns);
     pace('0' + i - 6, rate, atoll(count + 1), LLONG_MAX);
   }
   while (getchar() != EOF) continue;

@@ -6,6 +6,7 @@
 
 import type { Latency, LatencyTask } from "../consumers/latency.ts";
 import { monotonicNs } from "../consumers/latency_clock.ts";
+import { cores, type Keep } from "../cores.ts";
 import { buildNative, hiredisVersion } from "../native.ts";
 import { Lines } from "../process.ts";
 import { startRedis } from "../server.ts";
@@ -14,19 +15,16 @@ import type { Ground, Suite } from "../suite.ts";
 import { takeTurns, type Turn } from "../turns.ts";
 import { type Aim, judge, type Verdict } from "../verdict.ts";
 
-/** Messages a second, one after the other in each run. */
-const RATES: readonly number[] = [1_000, 10_000];
+/** Messages a second, one after the other in each run, and how long each comes before it is measured, in milliseconds. */
+const RATES: ReadonlyMap<number, number> = new Map([[10_000, 1_500], [1_000, 300]]);
 /**
  * Each is measured so many times as long as is asked for. When a thread has a core for one time slice, some 3 ms, 30 messages
  * are late; in 0.8 s two or three such slices were all of the slowest hundredth.
  */
 const FACTOR = 4;
-/**
- * As many messages as can be in so many milliseconds come first, so that what runs is compiled, and before each rate as long
- * at that rate; Bun takes its time.
- */
-const WARM_MS = 500;
-const BUN_WARM_MS = 750;
+/** As many messages as can be in so many milliseconds come first, so that what runs is compiled; Bun takes its time. */
+const BURST_MS = 500;
+const BUN_BURST_MS = 750;
 const QUICK_WARM_MS = 200;
 const CHANNEL = "latency";
 const GRACE_MS = 20_000;
@@ -87,18 +85,20 @@ async function measure(ground: Ground): Promise<LatencyOutcome> {
   await using server = await startRedis(ground);
   if (server === undefined) return { series: [] };
   const readers = await prepareReaders(ground);
-  const rates = plan.quick ? RATES.slice(-1) : RATES;
+  const keep = await cores(ground);
+  await keep(server.pid, "server and client");
+  const rates = plan.quick ? [Math.max(...RATES.keys())] : [...RATES.keys()];
   const counts = rates.map((rate) => Math.ceil(rate * plan.measureMs * FACTOR / 1e3));
-  const paces = rates.map((rate, pace) => `${rate}:${counts[pace]}`);
+  const paces = rates.map((rate, pace) => `${rate}:${plan.quick ? QUICK_WARM_MS : RATES.get(rate)}:${counts[pace]}`);
   const task: LatencyTask = { port: server.port, channel: CHANNEL, baseNs: String(await monotonicNs()), counts };
   const turns = readers.map((reader): Turn<Latency[]> => {
-    const warmMs = plan.quick ? QUICK_WARM_MS : reader.runtime === "Bun" ? BUN_WARM_MS : WARM_MS;
-    const publisher = [...pacer.command, ...[task.port, warmMs, "stamp", CHANNEL, task.baseNs, ...paces].map(String)];
+    const burstMs = plan.quick ? QUICK_WARM_MS : reader.runtime === "Bun" ? BUN_BURST_MS : BURST_MS;
+    const publisher = [...pacer.command, ...[task.port, burstMs, "stamp", CHANNEL, task.baseNs, ...paces].map(String)];
     return {
       name: `${reader.runtime}: ${reader.label}`,
       isOurs: reader.role === "ours",
       rounds: [],
-      measure: () => runOnce(reader, task, publisher),
+      measure: () => runOnce(reader, task, publisher, keep),
     };
   });
   await takeTurns(ground, turns);
@@ -136,7 +136,12 @@ async function prepareReaders({ plan, runtimes, missing, version }: Ground): Pro
 }
 
 /** The latencies of one client at each rate. */
-async function runOnce(reader: Reader, task: LatencyTask, command: readonly string[]): Promise<Latency[]> {
+async function runOnce(
+  reader: Reader,
+  task: LatencyTask,
+  command: readonly string[],
+  keep: Keep,
+): Promise<Latency[]> {
   const { counts } = task;
   await using consumer = new Lines(reader.command(task));
   await using publisher = new Lines(command);
@@ -144,6 +149,8 @@ async function runOnce(reader: Reader, task: LatencyTask, command: readonly stri
     const answer = await process.next(GRACE_MS);
     if (answer !== "ready") throw new Error(`A program is not ready: ${answer}`);
   }
+  await keep(consumer.pid, "server and client");
+  await keep(publisher.pid, "load");
   await publisher.say("go");
   const from = performance.now();
   const latencies: Latency[] = JSON.parse(await consumer.next());

@@ -6,6 +6,7 @@
 
 import { encodeCommand } from "../../src/resp/writer.ts";
 import type { Published, PublishTask } from "../consumers/publish.ts";
+import { anywhere, cores, type Keep } from "../cores.ts";
 import { Lines } from "../process.ts";
 import { startRedis } from "../server.ts";
 import { best, decimals, each, ratios, show, table, times, whole } from "../spread.ts";
@@ -72,8 +73,12 @@ export const suite: Suite<PublishOutcome> = {
 
 async function measure(ground: Ground): Promise<PublishOutcome> {
   const { plan: { quick, warmUpMs, measureMs }, runtimes } = ground;
-  await using server = await startRedis(ground);
-  if (server === undefined) return { series: [] };
+  // With one promise at a time the client and the server take turns, so it matters where they are: see cores.ts.
+  await using many = await startRedis(ground);
+  await using single = await startRedis(ground);
+  if (many === undefined || single === undefined) return { series: [] };
+  const keep = await cores(ground);
+  await keep(single.pid, "server and client");
   const all = IN_FLIGHT.flatMap((inFlight) =>
     runtimes.flatMap((runtime) =>
       [...CLIENTS, ...runtime.name === "Bun" ? [BUN_CLIENT] : [], ...inFlight === 1 ? [RAW] : []]
@@ -86,6 +91,7 @@ async function measure(ground: Ground): Promise<PublishOutcome> {
   );
   const turns = all.map(({ series, command }): Turn<Measurement> => {
     const { label, role, runtime, inFlight, rounds } = series;
+    const [server, place] = inFlight === 1 ? [single, keep] : [many, anywhere];
     const task: PublishTask = {
       port: server.port,
       inFlight,
@@ -100,16 +106,20 @@ async function measure(ground: Ground): Promise<PublishOutcome> {
       name: `${runtime}: ${label}, ${inFlight} at a time`,
       isOurs: role === "ours",
       rounds,
-      measure: () => runOnce(command, task),
+      measure: () => runOnce(command, task, place),
     };
   });
   await takeTurns(ground, turns);
   return { series: all.map(({ series }) => series) };
 }
 
-async function runOnce(command: readonly string[], task: PublishTask): Promise<Measurement> {
+async function runOnce(command: readonly string[], task: PublishTask, keep: Keep): Promise<Measurement> {
   await using listener = await Listener.open(task.port);
   await using publisher = new Lines([...command, JSON.stringify(task)]);
+  const answer = await publisher.next(GRACE_MS);
+  if (answer !== "ready") throw new Error(`A program is not ready: ${answer}`);
+  await keep(publisher.pid, "server and client");
+  await publisher.say("go");
   const ms = task.warmUpMs + task.measureMs + GRACE_MS;
   const { count, seconds, cpuSeconds, heard }: Published = JSON.parse(await publisher.next(ms));
   await listener.hasHeard(heard);
@@ -176,7 +186,7 @@ function render({ series }: PublishOutcome): string {
   return [
     `PUBLISH of ${PAYLOAD.length} bytes over the one connection that a client has for it, so many promises being waited ` +
     "for at any time. A client that joins what is called in one turn writes once for many of them. Of one promise at a " +
-    "time the raw socket is the floor.",
+    "time, where the client and the server share a core, the raw socket is the floor.",
     ...levels.map((inFlight) => levelTable(inFlight, series.filter((one) => one.inFlight === inFlight))),
   ].join("\n\n");
 }

@@ -8,6 +8,7 @@
 import { fileURLToPath } from "node:url";
 import type { Outcome, Task } from "../consumers/tally.ts";
 import { type Cell, cycle, frameBytes } from "../frames.ts";
+import { anywhere, cores, type Keep } from "../cores.ts";
 import { buildNative, hiredisVersion } from "../native.ts";
 import { Lines } from "../process.ts";
 import * as runs from "../run.ts";
@@ -21,12 +22,13 @@ import { type Aim, judge, type Verdict } from "../verdict.ts";
 /** Messages a second of the paced part: far enough apart for a wake-up each. */
 const RATE = 10_000;
 /**
- * Before that come as many messages as can be, and then as long as many at that rate, so that what runs is compiled; how
- * long each, in milliseconds. On Bun, whose compiler takes its time beside the program, a shorter one doubles what every
- * client seems to cost.
+ * Before that come as many messages as can be, and then many at that rate, so that what runs is compiled; how long each, in
+ * milliseconds. On Bun, whose compiler takes its time beside the program, a shorter burst doubles what every client seems
+ * to cost.
  */
-const WARM_MS = 750;
-const BUN_WARM_MS = 1_000;
+const BURST_MS = 750;
+const BUN_BURST_MS = 1_000;
+const WARM_MS = 1_500;
 /** With 1 KiB a message cost Earshot 1.57 µs there after 0.3 s, and 1.11 after 2 s; Bun's own client is compiled already. */
 const BUN_SATURATED_WARM_MS = 1_500;
 const QUICK_WARM_MS = 200;
@@ -117,9 +119,16 @@ export const suite: Suite<RedisOutcome> = {
 };
 
 async function measure(ground: Ground): Promise<RedisOutcome> {
-  await using server = await startRedis(ground, PATIENCE);
-  if (server === undefined) return { series: [] };
-  const all = await prepareRuns(ground, server);
+  // Each part has its own, since only that of the paced one is kept on a core.
+  await using saturated = await startRedis(ground, PATIENCE);
+  await using paced = await startRedis(ground, PATIENCE);
+  if (saturated === undefined || paced === undefined) return { series: [] };
+  const keep = await cores(ground);
+  await keep(paced.pid, "server and client");
+  const all = await prepareRuns(ground, {
+    saturated: { server: saturated, keep: anywhere },
+    paced: { server: paced, keep },
+  });
   await takeTurns(
     ground,
     all.map(({ series, run }): Turn<Measurement> => ({
@@ -134,11 +143,11 @@ async function measure(ground: Ground): Promise<RedisOutcome> {
 
 async function prepareRuns(
   ground: Ground,
-  server: BenchServer,
+  places: Readonly<Record<Part, Pick<Run, "server" | "keep">>>,
 ): Promise<{ readonly series: Series; readonly run: Run }[]> {
   const { quick } = ground.plan;
   const readers = await prepareReaders(ground);
-  const publisherOf = await preparePublishers(ground, server.port);
+  const publisherOf = await preparePublishers(ground);
   const settings = SETTINGS.filter(({ cell }) => !quick || cell.payloadBytes === 16);
   const all = settings.map(async (setting) => {
     const { part, cell } = setting;
@@ -148,10 +157,10 @@ async function prepareRuns(
       : readers.filter(({ program, role }) => program !== "earshot_batches" && !(quick && role === "peer"));
     return (await Promise.all(some.map(async (reader) => {
       const { runtime, label, role } = reader;
-      const publisher = await publisherOf(setting, runtime);
+      const publisher = await publisherOf(setting, places[part].server.port, runtime);
       if (publisher === undefined) return [];
       const series: Series = { part, cell, runtime, label, role, rounds: [] };
-      return [{ series, run: { server, reader, publisher, cell, ...durations(setting, ground, runtime) } }];
+      return [{ series, run: { ...places[part], reader, publisher, cell, ...durations(setting, ground, runtime) } }];
     }))).flat();
   });
   return (await Promise.all(all)).flat();
@@ -182,11 +191,10 @@ async function prepareReaders({ plan, runtimes, missing, version }: Ground): Pro
 /** Gives the command that publishes in a setting; undefined when this machine lacks what it takes. */
 async function preparePublishers(
   ground: Ground,
-  port: number,
-): Promise<(setting: Setting, runtime: string) => Promise<readonly string[] | undefined>> {
+): Promise<(setting: Setting, port: number, runtime: string) => Promise<readonly string[] | undefined>> {
   const pacer = await buildNative("pacer");
   if ("missing" in pacer) ground.missing(`The paced part, whose publisher is in C: ${pacer.missing}`);
-  return async ({ part, cell }, runtime) => {
+  return async ({ part, cell }, port, runtime) => {
     // A message is pushed as `message`, and published as `PUBLISH`, which is just as long.
     const commands = new TextDecoder().decode(cycle(cell, 2)).replaceAll("$7\r\nmessage\r\n", "$7\r\nPUBLISH\r\n");
     const file = fileURLToPath(new URL(`publish-${cell.payloadBytes}`, BUILD));
@@ -197,15 +205,14 @@ async function preparePublishers(
       return [Deno.execPath(), "run", "-A", "--no-check", script, String(port), file, String(length)];
     }
     if ("missing" in pacer) return undefined;
-    return [
-      ...pacer.command,
-      ...[port, warmMs(ground, runtime), "cycle", file, length, `${RATE}:${ENDLESS}`].map(String),
-    ];
+    const [burstMs, warmMs] = warmUp(ground, runtime);
+    return [...pacer.command, ...[port, burstMs, "cycle", file, length, `${RATE}:${warmMs}:${ENDLESS}`].map(String)];
   };
 }
 
-function warmMs({ plan }: Ground, runtime: string): number {
-  return plan.quick ? QUICK_WARM_MS : runtime === "Bun" ? BUN_WARM_MS : WARM_MS;
+/** How long the burst takes, and how long the messages at that rate that are not measured, in milliseconds. */
+function warmUp({ plan }: Ground, runtime: string): readonly [burstMs: number, warmMs: number] {
+  return plan.quick ? [QUICK_WARM_MS, QUICK_WARM_MS] : [runtime === "Bun" ? BUN_BURST_MS : BURST_MS, WARM_MS];
 }
 
 function durations(
@@ -218,15 +225,17 @@ function durations(
     const isSlow = runtime === "Bun" && !quick;
     return { stride: STRIDE, warmUpMs: isSlow ? BUN_SATURATED_WARM_MS : warmUpMs, measureMs };
   }
+  const [burstMs, warmMs] = warmUp(ground, runtime);
   return {
     stride: PACED_STRIDE,
-    warmUpMs: 2 * warmMs(ground, runtime) + WARM_END_MS,
+    warmUpMs: burstMs + warmMs + WARM_END_MS,
     measureMs: PACED_FACTOR * measureMs,
   };
 }
 
 interface Run extends Pick<Task, "stride" | "warmUpMs" | "measureMs"> {
   readonly server: BenchServer;
+  readonly keep: Keep;
   readonly reader: Reader;
   readonly publisher: readonly string[];
   readonly cell: Cell;
@@ -246,6 +255,8 @@ async function runOnce(run: Run): Promise<Measurement> {
     const answer = await process.next(GRACE_MS);
     if (answer !== "ready") throw new Error(`A program is not ready: ${answer}`);
   }
+  await run.keep(reader.pid, "server and client");
+  await run.keep(publisher.pid, "load");
   const dropped = await server.dropped();
   const [from, cpuFrom] = [performance.now(), await server.cpuSeconds()];
   await publisher.say("go");

@@ -98,13 +98,13 @@ export class Client implements AsyncDisposable {
    *
    * @throws {ConnectionError} when the server cannot be reached, or the connection breaks before the answer
    */
-  async publish(channel: Name, payload: string | Uint8Array, options: CallOptions = {}): Promise<number> {
-    return integerOf(await this.#commands.send(["PUBLISH", argumentOf(channel), payload], options));
+  publish(channel: Name, payload: string | Uint8Array, options: CallOptions = {}): Promise<number> {
+    return this.#publish("PUBLISH", channel, payload, options);
   }
 
   /** Publishes a message to a shard channel (SPUBLISH, Redis 7.0 and later), as {@linkcode publish} does. */
-  async spublish(channel: Name, payload: string | Uint8Array, options: CallOptions = {}): Promise<number> {
-    return integerOf(await this.#commands.send(["SPUBLISH", argumentOf(channel), payload], options));
+  spublish(channel: Name, payload: string | Uint8Array, options: CallOptions = {}): Promise<number> {
+    return this.#publish("SPUBLISH", channel, payload, options);
   }
 
   /**
@@ -170,6 +170,14 @@ export class Client implements AsyncDisposable {
     } catch (error) {
       await pubsub.close();
       throw error;
+    }
+  }
+
+  #publish(verb: string, channel: Name, payload: string | Uint8Array, options: CallOptions): Promise<number> {
+    try {
+      return this.#commands.send([verb, argumentOf(channel), payload], options).then(integerOf);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 

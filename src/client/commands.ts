@@ -96,20 +96,20 @@ export class Commands {
    * @throws {ConnectionError} when the server cannot be reached, or the connection breaks before the answer
    * @throws {TypeError} when it is a command that has no one answer
    */
-  async send(args: readonly Argument[], options: CallOptions): Promise<Reply> {
-    const verb = verbOf(args);
-    checkCall(options);
-    options.signal?.throwIfAborted();
-    if (this.#state === "closed") throw new ConnectionError(`Cannot send ${verb}: the client is closed`);
-    let call: Call | undefined;
-    const answered = new Promise<Reply>((resolve, reject) => call = { verb, resolve, reject });
-    this.#dispatch(call!, args);
-    if (options.signal === undefined && options.timeoutMs === undefined) return await answered;
+  send(args: readonly Argument[], options: CallOptions): Promise<Reply> {
     try {
-      return await within(answered, verb, options, this.#link.clock);
-    } finally {
+      const verb = verbOf(args);
+      checkCall(options);
+      options.signal?.throwIfAborted();
+      if (this.#state === "closed") throw new ConnectionError(`Cannot send ${verb}: the client is closed`);
+      let call: Call | undefined;
+      const answered = new Promise<Reply>((resolve, reject) => call = { verb, resolve, reject });
+      this.#dispatch(call!, args);
+      if (options.signal === undefined && options.timeoutMs === undefined) return answered;
       // Given up before it was sent: then it must not be sent any more.
-      this.#unsent.delete(call!);
+      return within(answered, verb, options, this.#link.clock).finally(() => this.#unsent.delete(call!));
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 

@@ -335,16 +335,22 @@ export class Connection {
     }
   }
 
-  async #write(): Promise<void> {
+  #write(): void {
     this.#writing = "busy";
     this.#touch();
+    this.#writeNext();
+  }
+
+  /** Writes what there is, and what comes meanwhile. No loop that awaits, which takes longer than all else of a short command. */
+  #writeNext = (): void => {
     try {
-      for (let bytes; (bytes = this.#session.output()) !== undefined;) await this.#transport.write(bytes);
-      this.#writing = "idle";
+      const bytes = this.#session.output();
+      if (bytes === undefined) this.#writing = "idle";
+      else this.#transport.write(bytes).then(this.#writeNext, this.#cut);
     } catch (error) {
       this.#cut(error);
     }
-  }
+  };
 
   #toRedisError(error: unknown): RedisError {
     const { mute } = this.#options;

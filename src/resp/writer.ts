@@ -10,6 +10,7 @@ import type { Reply } from "./reply.ts";
 export type Argument = string | number | Uint8Array;
 
 const encoder = new TextEncoder();
+const EMPTY = new Uint8Array(0);
 
 /** Up to this length, in characters, a loop writes faster than the call that would do it. */
 const SHORT = 32;
@@ -40,7 +41,7 @@ export function encodeCommand(args: readonly Argument[]): Uint8Array {
  * than all the rest of a command.
  */
 export class CommandBuffer {
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = EMPTY;
   #length = 0;
 
   /** How many bytes are waiting. */
@@ -90,8 +91,9 @@ export class CommandBuffer {
   /** What was added since the last call; undefined where nothing was. */
   take(): Uint8Array | undefined {
     if (this.#length === 0) return undefined;
-    const bytes = this.#bytes.subarray(0, this.#length);
-    this.#bytes = new Uint8Array(0);
+    // One command fills its buffer: a view of that, and a copy of nothing into it, are a tenth of what it costs.
+    const bytes = this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+    this.#bytes = EMPTY;
     this.#length = 0;
     return bytes;
   }
@@ -100,7 +102,7 @@ export class CommandBuffer {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
     const grown = new Uint8Array(this.#length === 0 ? more : 2 * needed);
-    grown.set(this.#bytes.subarray(0, this.#length));
+    if (this.#length > 0) grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }
 }

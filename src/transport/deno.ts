@@ -138,7 +138,8 @@ class DenoTransport implements Transport {
   /** For whoever brings no room; made on first use. */
   #ownRoom: Uint8Array<ArrayBuffer> | undefined;
   #state: "open" | "closed" = "open";
-  #reader: "idle" | "waiting" = "idle";
+  /** What the read fills that is under way. */
+  #room: Uint8Array<ArrayBuffer> | undefined;
   /** How many bytes the last read took. */
   #lastRead = 0;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -150,32 +151,37 @@ class DenoTransport implements Transport {
     this.#endpoint = endpoint;
   }
 
-  async read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
-    if (this.#reader === "waiting") throw alreadyReading();
-    if (this.#state === "closed") return undefined;
-    this.#reader = "waiting";
-    try {
-      if (this.#lastRead >= LONG_READ) await nextTurn();
-      if (this.#isClosed()) return undefined;
-      const count = await this.#conn.read(room ?? (this.#ownRoom ??= new Uint8Array(OWN_ROOM)));
-      if (count === null || this.#isClosed()) return undefined;
-      this.#lastRead = count;
-      return room?.subarray(0, count) ?? this.#ownRoom?.slice(0, count);
-    } catch (error) {
-      if (this.#isClosed()) return undefined;
-      throw connectionLost(this.#endpoint, reason(error), error);
-    } finally {
-      this.#reader = "idle";
-    }
+  read(room = this.#ownRoom ??= new Uint8Array(OWN_ROOM)): Promise<Uint8Array | undefined> {
+    if (this.#room !== undefined) return Promise.reject(alreadyReading());
+    if (this.#state === "closed") return Promise.resolve(undefined);
+    this.#room = room;
+    // No async function: of a message by itself that would be a tenth of what is made for it.
+    const read = this.#lastRead < LONG_READ ? this.#conn.read(room) : nextTurn().then(() => this.#conn.read(room));
+    return read.then(this.#took, this.#broke);
   }
+
+  #took = (count: number | null): Uint8Array | undefined => {
+    const room = this.#room!;
+    this.#room = undefined;
+    if (count === null || this.#isClosed()) return undefined;
+    this.#lastRead = count;
+    return room === this.#ownRoom ? room.slice(0, count) : room.subarray(0, count);
+  };
+
+  #broke = (error: unknown): undefined => {
+    this.#room = undefined;
+    if (!this.#isClosed()) throw connectionLost(this.#endpoint, reason(error), error);
+  };
 
   write(bytes: Uint8Array): Promise<void> {
     // `Deno.Conn.write` may take a part only, and parts of two writes must not mix.
     const write = this.#writes === 0 ? this.#writeAll(bytes) : this.#lastWrite.then(() => this.#writeAll(bytes));
     this.#writes++;
-    this.#lastWrite = write.catch(() => {}).then(() => void this.#writes--);
+    this.#lastWrite = write.then(this.#wrote, this.#wrote);
     return write;
   }
+
+  #wrote = (): void => void this.#writes--;
 
   close(): void {
     if (this.#state === "closed") return;
@@ -183,14 +189,15 @@ class DenoTransport implements Transport {
     closeQuietly(this.#conn);
   }
 
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    if (this.#isClosed()) throw alreadyClosed(this.#endpoint);
-    let written = 0;
-    try {
-      while (written < bytes.byteLength) written += await this.#conn.write(bytes.subarray(written));
-    } catch (error) {
-      throw this.#isClosed() ? alreadyClosed(this.#endpoint) : connectionLost(this.#endpoint, reason(error), error);
-    }
+  #writeAll(bytes: Uint8Array): Promise<void> {
+    if (this.#isClosed()) return Promise.reject(alreadyClosed(this.#endpoint));
+    if (bytes.byteLength === 0) return Promise.resolve();
+    return this.#conn.write(bytes).then(
+      (count) => count === bytes.byteLength ? undefined : this.#writeAll(bytes.subarray(count)),
+      (error) => {
+        throw this.#isClosed() ? alreadyClosed(this.#endpoint) : connectionLost(this.#endpoint, reason(error), error);
+      },
+    );
   }
 
   /** A method, since `close` may be called between any two awaits, which narrowing does not know. */

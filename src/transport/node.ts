@@ -239,6 +239,9 @@ function fill(room: Uint8Array, bytes: Uint8Array): number {
   return part.byteLength;
 }
 
+const TAKEN = Promise.resolve();
+const NOTHING = new Uint8Array(0);
+
 class NodeTransport implements Transport {
   readonly #socket: Socket;
   readonly #endpoint: string;
@@ -272,7 +275,18 @@ class NodeTransport implements Transport {
 
   write(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (bytes.byteLength === 0) return Promise.resolve();
+    if (bytes.byteLength === 0) return TAKEN;
+    const socket = this.#socket;
+    // TLS never takes it at once.
+    if (this.#writes.size > 0 || "encrypted" in socket) return this.#writeBehind(bytes);
+    socket.write(bytes);
+    // The kernel has taken it, but where the peer is slow. To be called back for that takes longer than all else of a write.
+    if (socket.writableLength === 0 && !socket.errored && !socket.destroyed) return TAKEN;
+    return this.#writeBehind(NOTHING);
+  }
+
+  /** Resolves when these bytes, and those before them, are taken. */
+  #writeBehind(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#writes.add(reject);
       this.#socket.write(bytes, (error) => {

@@ -16,7 +16,7 @@ class Bench {
   readonly desired = new Desired();
   readonly calls = new Calls(
     this.desired,
-    { standings: (names) => names.map(({ name }) => this.standing.get(name) ?? "unsettled"), known: "refusals" },
+    (names) => names.map(({ name }) => this.standing.get(name) ?? "unsettled"),
     this.clock,
   );
 

@@ -74,6 +74,24 @@ export function canonicalNames(names: Names): string[] {
 }
 
 /**
+ * The same, for names that users may have.
+ *
+ * @throws {TypeError} also when one is private to this library
+ */
+export function publicNames(names: Names): readonly string[] {
+  if (Array.isArray(names) && names.every(isPlain)) return names;
+  const canonical = canonicalNames(names);
+  const own = canonical.find(isPrivate);
+  if (own === undefined) return canonical;
+  throw new TypeError(`A name must not be private to this library: ${JSON.stringify(own)}`);
+}
+
+/** As nearly every name is: all is looked at in one go, since of many names most are looked at before this is compiled. */
+function isPlain(name: Name): name is string {
+  return typeof name === "string" && name.isWellFormed() && !name.startsWith(PRIVATE);
+}
+
+/**
  * The one string for a name given in either form.
  *
  * @throws {TypeError} when it is neither a string nor a Uint8Array, or has a lone surrogate that stands for no byte

@@ -89,8 +89,9 @@ export class Hub {
   add(delivery: Delivery, kind: Kind, names: readonly string[]): { all: Entry[]; added: Entry[] } {
     const all = this.#subscriber.desired.enter(kind, names);
     const added: Entry[] = [];
-    for (const entry of all) {
-      const held = heldBy(entry);
+    for (let i = 0; i < all.length; i++) {
+      const entry = all[i]!;
+      const held = entry.holder as Held | undefined;
       if (held === undefined) entry.holder = delivery;
       else if (has(held, delivery)) continue;
       else if (held instanceof Holders) held.add(delivery);
@@ -178,12 +179,13 @@ export class Hub {
     return new Set(names.flatMap(({ kind, name }) => [...listOf(heldBy(desired.find(kind, name)))]));
   }
 
-  /** The connection is lost: tells the streams that had a confirmed name; true where there was one. */
-  lost(since: number, confirmed: Pick<Subscriptions, "places">, reason: LossReason = "reconnect"): boolean {
+  /** The connection is lost: tells the streams, of which there are so many, that had a confirmed name; true where there was one. */
+  lost(since: number, confirmed: Pick<Subscriptions, "places">, reason: LossReason, streams: number): boolean {
     const concerned = new Set<Delivery>();
     for (const kind of KIND_NAMES) {
       let last: Held | undefined;
       for (const place of confirmed.places(kind)) {
+        if (concerned.size === streams) break;
         if (place.state !== "subscribed") continue;
         const held = heldBy(place instanceof Entry ? place : this.#subscriber.desired.find(kind, place.name));
         if (held === last) continue;

@@ -15,7 +15,7 @@ import { ConnectionError, DecodeError, OverflowError } from "../errors.ts";
 import type { ClientEvent } from "../event.ts";
 import type { Kind, Message } from "../message.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
-import { canonicalNames, isPrivate, type Names } from "../name.ts";
+import { type Names, publicNames } from "../name.ts";
 import type { Topology } from "../topology/topology.ts";
 import { Events } from "./events.ts";
 import { Hub } from "./hub.ts";
@@ -121,7 +121,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
       },
       hearsEvents: () => this.#events.isHeard,
       listen: (channel, heard) => this.#hub.listen(channel, heard),
-      lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason),
+      lost: (since, confirmed, reason) => this.#hub.lost(since, confirmed, reason, this.#deliveries.size),
       recovered: (since, denied, reasons, regained) => {
         const now = clock.now();
         const refused = this.#hub.holders(denied);
@@ -390,11 +390,4 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
 function kinded(kind: Kind, names: Names): KindedName[] {
   return publicNames(names).map((name) => ({ kind, name }));
-}
-
-function publicNames(names: Names): string[] {
-  const list = canonicalNames(names);
-  const own = list.find(isPrivate);
-  if (own !== undefined) throw new TypeError(`A name must not be private to this library: ${JSON.stringify(own)}`);
-  return list;
 }

@@ -42,12 +42,18 @@ export interface SubscriptionCommand {
   next: number;
 }
 
+/** One that is of no names, and stands behind some that are not written. */
+interface OtherCommand {
+  readonly type: "other";
+  readonly command: readonly Argument[] | Uint8Array;
+}
+
 /** What is to be sent, and what is due. */
 export class Outbox {
   #bytes = new CommandBuffer();
   #due = new Ring<DueCommand>();
   /** The newest commands, which are not written yet; and how many had a name since the last {@linkcode take}. */
-  #unwritten: SubscriptionCommand[] = [];
+  #unwritten: (SubscriptionCommand | OtherCommand)[] = [];
   #named = 0;
 
   /** The oldest command that is due; undefined where nothing is. */
@@ -69,16 +75,16 @@ export class Outbox {
 
   /** Sends a command, encoded or not, whose answer is due from then on; without `due` it is nobody's concern here. */
   send(command: readonly Argument[] | Uint8Array, due?: DueCommand): void {
-    this.#write();
+    // Nothing that is due already waits for the rest of many names.
+    if (this.#unwritten.length > 0) this.#unwritten.push({ type: "other", command });
+    else this.#add(command);
     if (due !== undefined) this.#due.push(due);
-    if (command instanceof Uint8Array) this.#bytes.append(command);
-    else this.#bytes.add(command);
   }
 
   /** Subscribes to a name, or unsubscribes. */
   ask(type: SubscriptionCommand["type"], kind: Kind, place: Place): void {
     const last = this.#unwritten.at(-1);
-    if (last?.type === type && last.kind === kind && last.places.length < MOST_NAMES) {
+    if (last !== undefined && isOpen(last, type, kind)) {
       last.places.push(place);
       return;
     }
@@ -92,7 +98,7 @@ export class Outbox {
     let at = 0;
     while (at < places.length) {
       const last = this.#unwritten.at(-1);
-      const joins = last?.type === type && last.kind === kind && last.places.length < MOST_NAMES;
+      const joins = last !== undefined && isOpen(last, type, kind);
       if (joins || this.#named < FEW_NAMES || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
       else {
         const some = places.slice(at, at += MOST_NAMES);
@@ -139,15 +145,31 @@ export class Outbox {
   #write(most = Infinity): void {
     let count = 0;
     for (; count < this.#unwritten.length && this.#bytes.length < most; count++) {
-      const { verb, places } = this.#unwritten[count]!;
-      if (this.#bytes.addNames(verb, places)) continue;
-      this.#bytes.add([verb, ...places.map(({ name }) => nameArgument(name))]);
+      const next = this.#unwritten[count]!;
+      if (next.type === "other") this.#add(next.command);
+      else if (!this.#bytes.addNames(next.verb, next.places)) {
+        this.#bytes.add([next.verb, ...next.places.map(({ name }) => nameArgument(name))]);
+      }
     }
     if (count > 0) this.#unwritten.splice(0, count);
+  }
+
+  #add(command: readonly Argument[] | Uint8Array): void {
+    if (command instanceof Uint8Array) this.#bytes.append(command);
+    else this.#bytes.add(command);
   }
 
   #push(command: SubscriptionCommand): void {
     this.#unwritten.push(command);
     this.#due.push(command);
   }
+}
+
+/** May another name be added to this command? */
+function isOpen(
+  command: SubscriptionCommand | OtherCommand,
+  type: SubscriptionCommand["type"],
+  kind: Kind,
+): command is SubscriptionCommand {
+  return command.type === type && command.kind === kind && command.places.length < MOST_NAMES;
 }

@@ -3,19 +3,16 @@
  * they are the next that are due. As `scanner.ts` it only says "here it is" or "not here": whatever is of another type, for
  * another name, cut off or malformed is left to the reader.
  *
+ * They are looked at as text, by a pattern: of 10,000 most are read by code that has not been compiled yet, and what is done
+ * there for each byte takes three times as long as what the platform does for all of them.
+ *
  * @module
  */
 
 import type { Reader } from "../resp/reader.ts";
 
-const CR = 0x0d;
-const LF = 0x0a;
-const COLON = 0x3a;
-const ZERO = 0x30;
-/** A count has at most so many digits. */
-const MOST_DIGITS = 9;
-/** In bytes. */
-const WORD = 8;
+const GREATER = 0x3e;
+const ASTERISK = 0x2a;
 /** The elements of an acknowledgement. */
 const ELEMENTS = 3;
 /** In bytes. */
@@ -23,23 +20,27 @@ const LONGEST_LABEL = "punsubscribe".length;
 const LONGEST_LINE = 16;
 /** A longer name, in bytes, is not looked for. */
 const LONGEST_NAME = 256;
+/** So many bytes an acknowledgement has at most beside its label and its name. */
+const BESIDE_BYTES = 32;
 
-/** What comes before a name, in words of eight bytes, of which the last overlaps the one before it. */
-interface Beginning {
-  /** Read as floating-point numbers: none of such text is not a number. */
-  readonly words: readonly number[];
-  /** In bytes. */
-  readonly length: number;
+/** What acknowledgements with one label look like. */
+interface Look {
+  /** One of them, from the last one on: how long its name is, and its name. */
+  readonly pattern: RegExp;
+  /** Where the length of a label stands, its first digit: that of a message is another one. */
+  readonly digit: number;
 }
+
+const DIGIT_AT = `>${ELEMENTS}\r\n$`.length;
+
+/** Only ASCII fits the pattern, and of that each character is a byte; anything else may look as it likes. */
+const decoder = new TextDecoder();
 
 /** Finds acknowledgements on one connection. */
 export class Acks {
   readonly #reader: Reader;
-  readonly #type: string;
-  /** What comes before a name, by label and by length, and for the label that was looked for last. */
-  readonly #beginnings = new Map<string, Beginning[]>();
-  #label = "";
-  #ofLabel: Beginning[] = [];
+  readonly #type: number;
+  readonly #looks = new Map<string, Look>();
   /** The longest name, in bytes; negative where the limits of the reader are tighter than any acknowledgement needs. */
   readonly #longest: number;
 
@@ -48,7 +49,7 @@ export class Acks {
     const { bulkBytes, elements, depth, lineBytes } = reader.limits;
     const isEnough = elements >= ELEMENTS && depth >= 1 && lineBytes >= LONGEST_LINE && bulkBytes >= LONGEST_LABEL;
     this.#reader = reader;
-    this.#type = protocol === 3 ? ">" : "*";
+    this.#type = protocol === 3 ? GREATER : ASTERISK;
     this.#longest = isEnough ? Math.min(bulkBytes, LONGEST_NAME) : -1;
   }
 
@@ -59,62 +60,40 @@ export class Acks {
   take(label: string, due: readonly { readonly name: string }[], from: number): number {
     const inbox = this.#reader.inbox;
     if (inbox === undefined) return from;
-    const { bytes, view, end } = inbox;
-    let start = inbox.start;
+    const { bytes, start } = inbox;
+    const { pattern, digit } = this.#look(label);
+    if (bytes[start] !== this.#type || bytes[start + DIGIT_AT] !== digit) return from;
+    const longest = this.#longest;
+    // Where others are longer, the rest is looked at the next time.
+    const most = (due.length - from) * (due[from]!.name.length + label.length + BESIDE_BYTES);
+    const text = decoder.decode(bytes.subarray(start, Math.min(inbox.end, start + most)));
     let next = from;
-    let named = -1;
-    let words: readonly number[] = [];
-    let length = 0;
-    search: for (; next < due.length; next++) {
+    let end = 0;
+    let size = -1;
+    let header = "";
+    pattern.lastIndex = 0;
+    for (; next < due.length; next++) {
       const { name } = due[next]!;
-      const size = name.length;
-      if (size !== named) {
-        if (size > this.#longest) break;
-        named = size;
-        ({ words, length } = this.#beginning(label, size));
-      }
-      let at = start + length;
-      // The shortest that can follow the name: CR LF, a colon, a digit, CR LF.
-      if (at + size + 6 > end) break;
-      for (let i = 0, word = start; i < words.length; i++, word += WORD) {
-        if (view.getFloat64(i < words.length - 1 ? word : at - WORD, true) !== words[i]) break search;
-      }
-      for (let i = 0; i < size; i++) {
-        const code = name.charCodeAt(i);
-        // Beyond ASCII a character is no byte.
-        if (code > 0x7f || bytes[at++] !== code) break search;
-      }
-      if (bytes[at] !== CR || bytes[at + 1] !== LF || bytes[at + 2] !== COLON) break;
-      const count = at += 3;
-      let digit = bytes[at]!;
-      while (at < end && digit >= ZERO && digit <= ZERO + 9) digit = bytes[++at]!;
-      // A zero in front of others is for the reader to refuse.
-      if (at === count || at - count > MOST_DIGITS || (at > count + 1 && bytes[count] === ZERO)) break;
-      if (at + 2 > end || digit !== CR || bytes[at + 1] !== LF) break;
-      start = at + 2;
+      const found = pattern.exec(text);
+      if (found === null || found[2] !== name) break;
+      if (size !== name.length) header = `${size = name.length}`;
+      if (size > longest || found[1] !== header) break;
+      end = pattern.lastIndex;
     }
-    if (next > from) this.#reader.skip(start);
+    if (next > from) this.#reader.skip(start + end);
     return next;
   }
 
-  #beginning(label: string, length: number): Beginning {
-    if (label !== this.#label) {
-      this.#label = label;
-      this.#ofLabel = this.#beginnings.get(label) ?? [];
-      this.#beginnings.set(label, this.#ofLabel);
-    }
-    return this.#ofLabel[length] ??= newBeginning(
-      `${this.#type}${ELEMENTS}\r\n$${label.length}\r\n${label}\r\n$${length}\r\n`,
-    );
+  #look(label: string): Look {
+    let look = this.#looks.get(label);
+    if (look !== undefined) return look;
+    const { length } = label;
+    const type = String.fromCharCode(this.#type).replace("*", "\\*");
+    const source = `${type}${ELEMENTS}\\r\\n\\$${length}\\r\\n${label}\\r\\n` +
+      // A zero in front of others is for the reader to refuse; so is a count that may be no number.
+      "\\$(\\d{1,3})\\r\\n([\\0-\\x0c\\x0e-\\x7f]*)\\r\\n:(?:0|[1-9]\\d{0,8})\\r\\n";
+    look = { pattern: new RegExp(source, "y"), digit: `${length}`.charCodeAt(0) };
+    this.#looks.set(label, look);
+    return look;
   }
-}
-
-function newBeginning(text: string): Beginning {
-  const { length } = text;
-  const view = new DataView(new TextEncoder().encode(text).buffer);
-  const words = Array.from(
-    { length: Math.ceil(length / WORD) },
-    (_, i) => view.getFloat64(Math.min(i * WORD, length - WORD), true),
-  );
-  return { words, length };
 }

@@ -8,7 +8,7 @@
 import { type RedisError, ReplyError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
-import { type Call, type Desired, Entry, entryOf, type Place } from "../protocol/subscriptions.ts";
+import { type Call, type Desired, Entry, entryOf, type Place, type Subscriptions } from "../protocol/subscriptions.ts";
 import type { Clock } from "../connection/clock.ts";
 import { type CallOptions, within } from "../connection/wait.ts";
 
@@ -21,6 +21,14 @@ export interface KindedName {
   readonly name: string;
 }
 
+/** Where names stand now. */
+export interface Standings {
+  /** Of each of these. */
+  standings(names: readonly KindedName[]): Standing[];
+  /** What the live connection has confirmed, which alone tells where a wanted name stands; `"refusals"` where some are refused. */
+  readonly known: Subscriptions | undefined | "refusals";
+}
+
 /** What a call wants of its names. */
 export type Wanted = Call["wants"];
 
@@ -29,13 +37,15 @@ export class Calls {
   #desired: Desired;
   /** How many names are waited for. */
   #waiting = 0;
-  #standings: (names: readonly KindedName[]) => Standing[];
+  /** Who waits for a connection. */
+  #opening: Call["settle"][] = [];
+  #roster: Standings;
   #clock: Clock;
 
-  /** Who waits for a name is kept in its entry of `desired`; `standings` tells where names stand now. */
-  constructor(desired: Desired, standings: (names: readonly KindedName[]) => Standing[], clock: Clock) {
+  /** Who waits for a name is kept in its entry of `desired`; the roster tells where names stand now. */
+  constructor(desired: Desired, roster: Standings, clock: Clock) {
     this.#desired = desired;
-    this.#standings = standings;
+    this.#roster = roster;
     this.#clock = clock;
   }
 
@@ -61,6 +71,18 @@ export class Calls {
     }
   }
 
+  /** Resolves when a connection is open, and asked for all that is wanted; rejects when there will be none. */
+  opening(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#opening.push((error) => error === undefined ? resolve() : reject(error));
+    });
+  }
+
+  /** A connection is open. */
+  opened(error?: RedisError): void {
+    for (const settle of this.#opening.splice(0)) settle(error);
+  }
+
   /** Does any call wait for this name? */
   has(kind: Kind, name: string): boolean {
     return this.#desired.find(kind, name)?.waiting !== undefined;
@@ -71,62 +93,86 @@ export class Calls {
     const entry = this.#waiting === 0 ? undefined : this.#desired.find(kind, name);
     const calls = entry?.waiting;
     if (calls === undefined) return;
-    const standing = known ?? this.#standings([entry!])[0]!;
+    const standing = known ?? this.#roster.standings([entry!])[0]!;
     if (standing === "unsettled") return;
     this.#release(entry!);
     for (const call of listOf(calls)) {
       refuse(call, standing);
-      settleOne(call);
+      settleSome(call);
     }
   }
 
   /** Names in a row are at rest, from the one at `from` to the one before `to`. */
   settled(places: readonly Place[], from: number, to: number): void {
-    for (let i = from; i < to && this.#waiting > 0; i++) {
+    if (this.#waiting === 0) return;
+    // Nearly always one call waits for all of them: it is told when its names end.
+    let last: Call | undefined;
+    let count = 0;
+    for (let i = from; i < to; i++) {
       const entry = entryOf(places[i]!);
       const calls = entry.waiting;
       if (calls === undefined) continue;
-      this.#release(entry);
-      if (calls instanceof Set) { for (const call of calls) settleOne(call); }
-      else settleOne(calls);
+      entry.waiting = undefined;
+      this.#waiting--;
+      if (entry.wish !== "wanted") this.#desired.tidy(entry);
+      if (calls === last) {
+        count++;
+        continue;
+      }
+      if (last !== undefined) settleSome(last, count);
+      [last, count] = [undefined, 0];
+      if (calls instanceof Set) { for (const call of calls) settleSome(call); }
+      else [last, count] = [calls, 1];
     }
+    if (last !== undefined) settleSome(last, count);
   }
 
   /** Looks again at everything. */
   lookAtAll(): void {
     const awaited = this.#awaited();
-    const standings = this.#standings(awaited);
+    const standings = this.#roster.standings(awaited);
     awaited.forEach(({ kind, name }, i) => this.look(kind, name, standings[i]));
   }
 
   /** All is over: calls that want names present fail with `error`, the others have what they want. */
   end(error: RedisError): void {
+    this.opened(error);
     for (const { waiting } of this.#awaited()) {
       for (const call of listOf(waiting!)) call.settle(call.wants === "present" ? error : undefined);
     }
   }
 
   #enter(call: Call, names: readonly KindedName[]): void {
-    const standings = this.#standings(names);
+    const { known } = this.#roster;
+    let fresh = 0;
     for (let i = 0; i < names.length; i++) {
-      const standing = standings[i]!;
-      if (standing !== "unsettled") {
-        refuse(call, standing);
-        continue;
-      }
       const named = names[i]!;
-      const entry = named instanceof Entry && named.wish !== "gone"
-        ? named
-        : this.#desired.entry(named.kind, named.name);
-      const calls = entry.waiting;
-      if (calls === undefined) {
-        this.#waiting++;
-        entry.waiting = call;
-      } else if (calls === call || (calls instanceof Set && calls.has(call))) continue;
-      else if (calls instanceof Set) calls.add(call);
-      else entry.waiting = new Set([calls, call]);
-      call.pending++;
+      const { wish, waiting, other, owner, state } = named as Partial<Entry>;
+      // Of many names nearly every one is asked for just now.
+      if (
+        known !== "refusals" && wish === "wanted" && waiting === undefined && other === undefined &&
+        (owner !== known || state !== "subscribed")
+      ) {
+        (named as Entry).waiting = call;
+        fresh++;
+      } else this.#enterOne(call, named);
     }
+    this.#waiting += fresh;
+    call.pending += fresh;
+  }
+
+  #enterOne(call: Call, named: KindedName): void {
+    const standing = this.#roster.standings([named])[0]!;
+    if (standing !== "unsettled") return refuse(call, standing);
+    const entry = named instanceof Entry && named.wish !== "gone" ? named : this.#desired.entry(named.kind, named.name);
+    const calls = entry.waiting;
+    if (calls === undefined) {
+      this.#waiting++;
+      entry.waiting = call;
+    } else if (calls === call || (calls instanceof Set && calls.has(call))) return;
+    else if (calls instanceof Set) calls.add(call);
+    else entry.waiting = new Set([calls, call]);
+    call.pending++;
   }
 
   #release(entry: Entry): void {
@@ -159,8 +205,9 @@ function refuse(call: Call, standing: Standing): void {
   if (standing instanceof ReplyError && call.wants === "present") call.refusal ??= standing;
 }
 
-function settleOne(call: Call): void {
-  if (--call.pending === 0) call.settle(call.refusal);
+function settleSome(call: Call, count = 1): void {
+  call.pending -= count;
+  if (call.pending === 0) call.settle(call.refusal);
 }
 
 function listOf(calls: Call | Set<Call>): Iterable<Call> {

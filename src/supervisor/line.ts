@@ -75,6 +75,11 @@ export class Line {
     return connection?.hasEnded ? undefined : connection?.subscriptions;
   }
 
+  /** Is another connection about to take its place? Changes of what is wanted are held back meanwhile. */
+  get moves(): boolean {
+    return this.#move !== undefined;
+  }
+
   /** Where it goes, or went last. */
   get endpoint(): string | undefined {
     return this.#place;

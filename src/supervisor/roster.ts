@@ -51,9 +51,8 @@ export class Roster {
     this.#confirmed = confirmed;
   }
 
-  /** Wants names of one kind from now on, also those that were refused. */
+  /** Names of one kind are asked for, also those that were refused. */
   want(kind: Kind, entries: readonly Entry[]): void {
-    for (const entry of entries) entry.wish = "wanted";
     const denials = this.#denials[kind];
     if (denials.size > 0) { for (const { name } of entries) denials.delete(name); }
   }
@@ -79,6 +78,20 @@ export class Roster {
     for (const kind of KIND_NAMES) this.#denials[kind].clear();
   }
 
+  /** Do users want nothing? */
+  get isEmpty(): boolean {
+    for (const kind of KIND_NAMES) {
+      for (const entry of this.desired.entries(kind)) if (entry.wish === "wanted" && isPublic(entry)) return false;
+    }
+    return true;
+  }
+
+  /** Is every name acknowledged that was asked for on the live connection? */
+  get isSettled(): boolean {
+    const { known } = this;
+    return known !== "refusals" && known?.unsettled === 0;
+  }
+
   /** Every name that users want. */
   names(): KindedName[] {
     return KIND_NAMES.flatMap((kind) => this.#wanted(kind));
@@ -94,6 +107,11 @@ export class Roster {
     return this.#confirmed()?.state(kind, name) === "subscribed";
   }
 
+  /** What the live connection has confirmed; `"refusals"` where that does not tell alone where a wanted name stands. */
+  get known(): Subscriptions | undefined | "refusals" {
+    return KIND_NAMES.every((kind) => this.#denials[kind].size === 0) ? this.#confirmed() : "refusals";
+  }
+
   /** Are these names at rest? */
   standings(names: readonly KindedName[]): Standing[] {
     const confirmed = this.#confirmed();
@@ -105,7 +123,7 @@ export class Roster {
         ? "absent"
         : entry.owner === confirmed
         ? entry.state
-        : confirmed.stateOf(entry);
+        : confirmed.state(kind, name);
       if (entry?.wish !== "wanted") standings.push(state === "absent" ? "settled" : "unsettled");
       else if (state === "subscribed") standings.push("settled");
       else if (this.#denials[kind].size === 0) standings.push("unsettled");
@@ -151,16 +169,18 @@ export class Roster {
         if (error !== undefined) return { kind, name, state: "denied", error };
         return { kind, name, state: this.has(kind, name) ? "subscribed" : "pending" };
       });
-      const leaving = (confirmed?.places(kind) ?? [])
+      const leaving = [...confirmed?.places(kind) ?? []]
         .filter(({ name }) => !this.desired.has(kind, name) && !isPrivate(name));
       return [...wanted, ...leaving.map(({ name }): Subscription => ({ kind, name, state: "unsubscribing" }))];
     });
   }
 
-  /** What is private to this library is no business of users. */
   #wanted(kind: Kind): Entry[] {
-    const wanted = this.desired.wanted(kind);
-    // Nobody holds what is private.
-    return wanted.filter(({ holder, name }) => holder !== undefined || !isPrivate(name));
+    return this.desired.wanted(kind).filter(isPublic);
   }
+}
+
+/** What is private to this library is no business of users, and nobody holds it. */
+function isPublic({ holder, name }: Entry): boolean {
+  return holder !== undefined || !isPrivate(name);
 }

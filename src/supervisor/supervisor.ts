@@ -42,8 +42,8 @@ export class Supervisor {
   #state: "idle" | "running" | "closing" | "closed" = "idle";
   /** `first`: no SUBSCRIBE was ever answered; a failure is told to the callers. `later`: it is mended. */
   #phase: "first" | "later" = "first";
-  /** Is every wanted name acknowledged on this connection? Told once for each. */
-  #stage: "opening" | "ready" = "opening";
+  /** `live`: it is asked for every name. `ready`: all are acknowledged; told once for each connection. */
+  #stage: "opening" | "live" | "ready" = "opening";
   /** Failed attempts in a row. */
   #failures = 0;
   /** How many connections became ready. */
@@ -78,7 +78,7 @@ export class Supervisor {
         mute: (error) => this.#emit({ type: "error", error }),
       });
     }
-    this.#calls = new Calls(this.#roster.desired, (names) => this.#roster.standings(names), clock);
+    this.#calls = new Calls(this.#roster.desired, this.#roster, clock);
   }
 
   /** How often a connection was replaced by another one that became ready. */
@@ -227,7 +227,11 @@ export class Supervisor {
     this.#stage = "opening";
     try {
       const endpoint = await unlessAborted(this.#lifetime.signal, () => this.#options.locate());
-      this.#perch();
+      const canary = this.#canary;
+      // Every connection subscribes to its channel as well.
+      if (canary !== undefined && this.#roster.desired.add("channel", canary.channel)) {
+        this.#listener.listen(canary.channel, () => canary.heard());
+      }
       const opening = this.#line.open(endpoint, this.#lifetime.signal);
       this.#emit({ type: "connecting", attempt: this.#failures + 1 });
       const { cause, connection } = await opening;
@@ -239,19 +243,15 @@ export class Supervisor {
     }
   }
 
-  /** Every connection subscribes to the canary's channel as well. */
-  #perch(): void {
-    const canary = this.#canary;
-    if (canary === undefined || !this.#roster.desired.add("channel", canary.channel)) return;
-    this.#listener.listen(canary.channel, () => canary.heard());
-  }
-
   async #sync(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const names = this.#roster.names();
+    // What is asked for is answered before a PING behind it: only what is asked for after that is waited for by name.
+    for (let names: KindedName[] = [];;) {
       await this.wait("synced", "present", names, { signal });
-      // Lost in this very turn: its names are settled no longer, so there is something to wait for.
-      if (names.length === 0 || await new Promise((resolve) => this.#line.ping(resolve)) === "alive") return;
+      if (this.#roster.isEmpty) return;
+      if (this.#stage === "opening" || this.#line.confirmed === undefined) await this.#calls.opening();
+      else if (await new Promise((resolve) => this.#line.ping(resolve)) === "ended") names = [];
+      else if (names.length > 0 || (this.#roster.isSettled && !this.#line.moves)) return;
+      else names = this.#roster.names();
     }
   }
 
@@ -261,6 +261,8 @@ export class Supervisor {
         this.#listener.messages(event);
         break;
       case "connected":
+        if (this.#stage === "opening") this.#stage = "live";
+        this.#calls.opened();
         this.#emit(event);
         break;
       case "subscribed":
@@ -309,8 +311,7 @@ export class Supervisor {
   #recover(by?: "denied", regained?: KindedName): void {
     if (this.#lostSince === undefined || this.#stage !== "ready") return;
     const denied = this.#roster.denials();
-    const reasons = [...this.#lostBy, ...by === undefined ? [] : [by]];
-    this.#listener.recovered(this.#lostSince, denied, reasons, regained);
+    this.#listener.recovered(this.#lostSince, denied, [...this.#lostBy, ...by === undefined ? [] : [by]], regained);
     // A name that is denied goes on losing.
     if (denied.length > 0) return;
     this.#lostSince = undefined;
@@ -362,8 +363,7 @@ export class Supervisor {
     const { events, refused } = this.#roster.taken(old.subscriptions!, this.#line.connection!.subscriptions!, denials);
     this.#lost({ heardUntil: old.heardUntil, subscriptions: refused }, "migration");
     for (const event of events) this.#emit(event);
-    // It is none of the reconnections.
-    if (this.#stage === "ready") this.#readied--;
+    if (this.#stage === "ready") this.#readied--; // it is none of the reconnections
     this.#stage = "opening";
     this.#ready();
     this.#retryLater();

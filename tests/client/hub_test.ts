@@ -240,7 +240,7 @@ test("A lost connection concerns the streams with a name that it had confirmed, 
   }));
   desired.delete("channel", "unsubscribing");
   confirmed.reconcile("channel", "unsubscribing");
-  assertEquals(hub.lost(4_000, confirmed), true);
+  assertEquals(hub.lost(4_000, confirmed, "reconnect", Infinity), true);
   const gaps: string[] = [];
   for (const [name, stream] of streams) {
     stream.recovered(owner.clock.now());
@@ -254,7 +254,7 @@ test("A lost connection concerns the streams with a name that it had confirmed, 
 test("A lost connection that had confirmed nothing concerns nobody", () => {
   const { hub } = newHub();
   add(hub, newStream(text), NEWS);
-  assertEquals(hub.lost(0, new Subscriptions(new Desired())), false);
+  assertEquals(hub.lost(0, new Subscriptions(new Desired()), "reconnect", Infinity), false);
 });
 
 test("A fence is heard of in its place, by its own name only; nothing private comes to a stream, or counts", () => {

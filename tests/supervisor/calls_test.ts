@@ -16,7 +16,7 @@ class Bench {
   readonly desired = new Desired();
   readonly calls = new Calls(
     this.desired,
-    (names) => names.map(({ name }) => this.standing.get(name) ?? "unsettled"),
+    { standings: (names) => names.map(({ name }) => this.standing.get(name) ?? "unsettled"), known: "refusals" },
     this.clock,
   );
 

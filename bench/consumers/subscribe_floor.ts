@@ -1,7 +1,7 @@
 /**
  * The least that any client has to do: an object for each name in a map, a command for each 256 of them, as they are in
- * the order in which they were asked for, and each acknowledgement compared with the name that is due. It knows nothing but
- * short names in ASCII and RESP2, and throws at anything else. No layers, no refusals, no events, no timers.
+ * the order in which they were asked for, and each acknowledgement compared with the name that is due, by a pattern. It
+ * knows nothing but short names in ASCII and RESP2, and throws at anything else. No layers, no refusals, no events, no timers.
  */
 
 import { FIRST, run } from "./subscribe_run.ts";
@@ -15,24 +15,28 @@ const DOLLAR = 0x24;
 const ZERO = 0x30;
 /** About a command and a name, in bytes: what comes beside the name. */
 const BESIDE_BYTES = 16;
-/** There stands how long a label is: of all that comes none is as long as that which is due. */
-const LABEL_AT = "*3\r\n$".length;
-/** What the shortest acknowledgement has behind its label, beside the name: `$1`, `:1`, and three line ends. */
-const SHORTEST_END = 10;
 /** A name takes at most two digits. */
 const LONGEST_NAME = 99;
 
 type Verb = "SUBSCRIBE" | "UNSUBSCRIBE";
 
-/** What is kept for a name. */
+/** What is kept for a name: what it is, whether it is wanted, where it stands, who waits for it, and who takes its messages. */
 class Entry {
+  readonly kind: "channel" = "channel";
   readonly name: string;
+  wish: "wanted" | "gone" = "wanted";
   state: Verb = "UNSUBSCRIBE";
+  waiting: object | undefined;
+  readonly holder: object;
 
-  constructor(name: string) {
+  constructor(name: string, holder: object) {
     this.name = name;
+    this.waiting = holder;
+    this.holder = holder;
   }
 }
+
+const decoder = new TextDecoder();
 
 /** Gives where it ends. */
 function write(bytes: Uint8Array, at: number, text: string): number {
@@ -67,7 +71,7 @@ function commands(verb: Verb, entries: readonly Entry[]): Uint8Array {
 /** The names that are due, in order. */
 class Due implements Ear {
   #verb: Verb = "SUBSCRIBE";
-  #head = new Uint8Array(0);
+  #pattern = /-/y;
   #entries: readonly Entry[] = [];
   #next = 0;
   #rest = new Uint8Array(0);
@@ -78,7 +82,10 @@ class Due implements Ear {
   await(verb: Verb, entries: readonly Entry[]): Promise<void> {
     const label = verb.toLowerCase();
     this.#verb = verb;
-    this.#head = new TextEncoder().encode(`*3\r\n$${label.length}\r\n${label}\r\n`);
+    this.#pattern = new RegExp(
+      `\\*3\\r\\n\\$${label.length}\\r\\n${label}\\r\\n\\$\\d+\\r\\n([^\\r]*)\\r\\n:\\d+\\r\\n`,
+      "y",
+    );
     this.#entries = entries;
     this.#next = 0;
     return new Promise((resolve) => this.#done = resolve);
@@ -102,25 +109,21 @@ class Due implements Ear {
 
   /** Gives where the last acknowledgement ends. */
   #read(bytes: Uint8Array): number {
-    const head = this.#head;
+    const text = decoder.decode(bytes);
+    const pattern = this.#pattern;
     const verb = this.#verb;
     const entries = this.#entries;
     let next = this.#next;
     let start = 0;
+    pattern.lastIndex = 0;
     for (; next < entries.length; next++) {
       const entry = entries[next]!;
-      const { name } = entry;
-      const { length } = name;
-      let at = start + head.length;
-      if (at + length + SHORTEST_END > bytes.length) break;
-      if (bytes[start] !== head[0] || bytes[start + LABEL_AT] !== head[LABEL_AT]) throw new Error("Not acknowledged");
-      at += length > 9 ? 5 : 4;
-      for (let i = 0; i < length; i++) if (bytes[at++] !== name.charCodeAt(i)) throw new Error("Another name");
-      at += 2;
-      while (at < bytes.length && bytes[at] !== LF) at++;
-      if (at === bytes.length) break;
-      start = at + 1;
+      const found = pattern.exec(text);
+      if (found === null) break;
+      if (found[1] !== entry.name) throw new Error("Another name");
+      start = pattern.lastIndex;
       entry.state = verb;
+      entry.waiting = undefined;
     }
     this.#next = next;
     return start;
@@ -141,7 +144,7 @@ await run(async () => {
     for (const name of names) {
       if (name.length > LONGEST_NAME) throw new Error(`Too long a name: ${name}`);
       let entry = entries.get(name);
-      if (entry === undefined) entries.set(name, entry = new Entry(name));
+      if (entry === undefined) entries.set(name, entry = new Entry(name, due));
       some.push(entry);
     }
     return send("SUBSCRIBE", some);

@@ -65,7 +65,7 @@ function request(args: string[]): Request {
   });
   const plan: Plan = {
     rounds: Math.ceil(positive("--rounds", values.rounds ?? (quick ? "1" : "5"))),
-    warmUpMs: quick ? 150 : 300,
+    warmUpMs: quick ? 150 : 1_000,
     measureMs: 1e3 * positive("--seconds", values.seconds ?? (quick ? "0.15" : "0.4")),
     overflow: values.overflow,
     quick,

@@ -12,7 +12,10 @@ export interface Clock {
   date(): number;
   /** At least 0, less than 1. */
   random(): number;
-  /** Runs `run` once, after `ms` milliseconds; the function that it gives back calls it off. */
+  /**
+   * Runs `run` once, after `ms` milliseconds, or for 0 when all that can run now has run; the function that it gives back
+   * calls it off.
+   */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -25,6 +28,10 @@ export const systemClock: Clock = {
   date: () => Date.now(),
   random: () => Math.random(),
   after(ms, run) {
+    if (ms === 0 && typeof setImmediate === "function") {
+      const turn = setImmediate(run);
+      return () => clearImmediate(turn);
+    }
     const timer = setTimeout(run, Math.min(Math.max(0, Math.ceil(ms)), LONGEST_MS));
     return () => clearTimeout(timer);
   },

@@ -14,6 +14,7 @@ import type { Reply } from "../resp/reply.ts";
 import type { Argument } from "../resp/writer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
+import { Demand } from "./demand.ts";
 
 /** So many names in one turn of the event loop are not kept waiting for its end. */
 const EARLY_NAMES = 2_048;
@@ -66,6 +67,7 @@ export class Connection {
   /** What is waited for while it must not read. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
   #heard: "nothing" | "something" = "nothing";
+  #demand: Demand;
   /** How many bytes were read since we fell behind; undefined while we keep up. */
   #backlog: number | undefined;
   /** When the read that is under way began, while there is a backlog. */
@@ -88,6 +90,7 @@ export class Connection {
     this.#options = options;
     this.#heardUntil = this.#heardBefore = options.clock.now();
     this.#session = new Session(options.session, this.#heardUntil);
+    this.#demand = new Demand(options.clock, this.#advance);
     this.ended = new Promise((resolve) => this.#end = resolve);
   }
 
@@ -168,6 +171,7 @@ export class Connection {
     let open = () => {};
     const opened = new Promise<void>((resolve) => open = resolve);
     this.#gate = { opened, open };
+    if (this.#demand.release()) void opened.then(this.#advance);
     this.#fallBehind();
     this.#session.pause();
   }
@@ -198,7 +202,9 @@ export class Connection {
   /** Ends at once. */
   abort(cause: RedisError): void {
     if (this.#state === "ended") return;
+    if (this.#demand.release()) return this.#abortBehind(cause);
     this.#state = "ended";
+    this.#demand.end();
     // What is in hand is not handed out any more.
     if (this.#gate !== undefined) this.#heardUntil = this.#heardBefore;
     this.#session.pause();
@@ -216,11 +222,7 @@ export class Connection {
    */
   #advance = (): void => {
     try {
-      for (let event; this.#state === "open" && (event = this.#session.next()) !== undefined;) {
-        if (event.type !== "reply" || !this.#answer(event.ticket, event.reply)) this.#options.onEvent(event);
-        if (this.#gate !== undefined) return void this.#gate.opened.then(this.#advance);
-      }
-      if (this.#state === "ended") return;
+      if (this.#handOut() === "some" || this.#state === "ended") return;
       this.#touch();
       if (this.#backlog !== undefined) this.#readAt = this.#options.clock.now();
       this.#transport.read(this.#session.room()).then(this.#receive, this.#cut);
@@ -228,6 +230,29 @@ export class Connection {
       this.#fail(error);
     }
   };
+
+  /** Hands out what the bytes mean; `some`: the rest waits, or the gate is shut. */
+  #handOut(): "all" | "some" {
+    for (let event; this.#state === "open" && (event = this.#session.next()) !== undefined;) {
+      if (event.type === "messages" && this.#demand.keeps(event)) return "some";
+      if (event.type !== "reply" || !this.#answer(event.ticket, event.reply)) this.#options.onEvent(event);
+      if (this.#gate !== undefined) {
+        void this.#gate.opened.then(this.#advance);
+        return "some";
+      }
+    }
+    return "all";
+  }
+
+  /** Ends, once all is handed out that was heard before. */
+  #abortBehind(cause: RedisError): void {
+    try {
+      this.#handOut();
+      this.abort(cause);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
 
   /** Tells an answer to whoever asked; false where nobody of ours did. */
   #answer(ticket: number, reply: Reply): boolean {
@@ -242,6 +267,7 @@ export class Connection {
     try {
       const now = this.#options.clock.now();
       this.#heard = "something";
+      this.#demand.renew();
       this.#session.receive(chunk, now);
       const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(chunk.length, now);
       this.#heardBefore = this.#heardUntil;

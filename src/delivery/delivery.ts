@@ -8,19 +8,19 @@
  * @module
  */
 
-import type { Codec } from "../codec.ts";
+import { type Codec, text } from "../codec.ts";
 import type { Clock } from "../connection/clock.ts";
 import { DecodeError, type RedisError } from "../errors.ts";
 import type { Gap, GapReason, Message } from "../message.ts";
 import type { Run } from "../run/run.ts";
 import type { Receiver } from "../run/topics.ts";
-import { Queue } from "../stream/queue.ts";
 import type { Source } from "../stream/stream.ts";
+import { SuppliedQueue } from "../stream/supplied_queue.ts";
 import { Backfill } from "./backfill.ts";
 import { lossGap, merge, Place, replacedGap, withGap } from "./gap.ts";
 import { Newest } from "./newest.ts";
 import type { StreamSettings } from "./options.ts";
-import { type Limited, POLICIES, type Policy } from "./overflow.ts";
+import { Drops, type Limited, POLICIES, type Policy } from "./overflow.ts";
 import { decodeMessage, isPlain, messageOf } from "./payload.ts";
 
 /** Whom a delivery tells. */
@@ -56,11 +56,11 @@ export interface Counts extends Past {
   queuedBytes: number;
 }
 
-/** How often dropped messages are told as an event, in milliseconds. */
-const OVERFLOW_EVENT_MS = 1_000;
+/** So many messages are worth to be put in as one. */
+const BUNCH = 4;
 
 /** One stream's queue. */
-export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver, Limited<T> {
+export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements Receiver, Limited<T> {
   /** How payloads become values. */
   readonly codec: Codec<T>;
   #settings: StreamSettings<T>;
@@ -88,10 +88,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   /** Has this loss been told on a message? Once when the first one comes, and once when every name is back. */
   #loss: "untold" | "told" = "untold";
   #past: Past = { delivered: 0, dropped: 0, skipped: 0, backfilled: 0 };
-  /** How many drops no event has told. */
-  #untold = 0;
-  /** Calls off the event that is due; there was one less than {@linkcode OVERFLOW_EVENT_MS} ago. */
-  #endQuiet: (() => void) | undefined;
+  #drops: Drops;
 
   /** Delivers as `settings` say. */
   constructor(settings: StreamSettings<T>, owner: DeliveryOwner) {
@@ -99,6 +96,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     this.codec = settings.codec;
     this.#settings = settings;
     this.#owner = owner;
+    this.#drops = new Drops(owner);
     const { overflow, maxQueuedMessages, maxQueuedBytes, backfill } = settings;
     this.#policy = POLICIES[overflow];
     if (overflow === "latest") this.#newest = new Newest();
@@ -127,11 +125,30 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
   receive(run: Run, i: number): void {
     const { codec } = this;
     if (!this.#isOpenTo(run)) return this.accept(decodeMessage(codec, run, i), run.size(i));
+    if (this.#receiveBunch(run, i)) return;
     const { found } = run.topic(i);
     for (let topic; i < run.count && (topic = run.topic(i)).receiver === this && topic.found === found; i++) {
       super.put(messageOf(codec, run, i), run.size(i));
     }
     run.taken = i;
+  }
+
+  /** Takes a group of messages, where the consumer is quick: it asks for those behind them. */
+  #receiveBunch(run: Run, i: number): boolean {
+    const last = i + BUNCH - 1;
+    if ((this.codec as Codec<unknown>) !== text || this.#pace === "slow" || this.size > 0) return false;
+    if (last >= run.count || run.topic(last).receiver !== this) return false;
+    const bunch: Message<unknown>[] = this.bunch;
+    const end = run.textsInto(bunch as Message<string>[], i, this.most);
+    if (end === i) return false;
+    run.taken = end;
+    if (this.putBunch(bunch as Message<T>[], run)) run.state = "resting";
+    return true;
+  }
+
+  /** Of a text that is ASCII. */
+  protected override weigh({ payload }: Message<T>): number {
+    return (payload as string).length;
   }
 
   /** Takes what became of a message: itself, or why it cannot be decoded. */
@@ -291,11 +308,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
 
   /** The drops that no event has told, told now. */
   tellDrops(): void {
-    this.#endQuiet?.();
-    this.#endQuiet = undefined;
-    const dropped = this.#untold;
-    this.#untold = 0;
-    if (dropped > 0) this.#owner.overflowed(dropped);
+    this.#drops.tell();
   }
 
   #deliverAtLimit(message: Message<T>, bytes: number): void {
@@ -307,7 +320,7 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     else if (this.#pace === "quick" && this.#room === "free") {
       // What comes in one go would be dropped before the consumer could look.
       this.#setRoom("turn");
-      this.#endTurn = this.#owner.clock.after(0, () => {
+      this.#endTurn = this.#owner.clock.after(1, () => {
         this.#pace = "slow";
         this.#makeFree();
       });
@@ -351,18 +364,9 @@ export class Delivery<T = unknown> extends Queue<Message<T>> implements Receiver
     this.#countDrop();
   }
 
-  /** The first drop is told at once, those of the next second at its end. */
   #countDrop(): void {
     this.#past.dropped++;
-    this.#untold++;
-    if (this.#endQuiet !== undefined) return;
-    const tell = () => {
-      const had = this.#untold > 0;
-      this.tellDrops();
-      // Whoever heard of it may have ended the stream.
-      if (had && this.state === "open") this.#endQuiet = this.#owner.clock.after(OVERFLOW_EVENT_MS, tell);
-    };
-    tell();
+    this.#drops.count(this);
   }
 
   #takeHead(): Gap | undefined {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Clock } from "../connection/clock.ts";
 import { OverflowError } from "../errors.ts";
 import type { Message } from "../message.ts";
 
@@ -56,3 +57,41 @@ export const POLICIES: Readonly<Record<Overflow, Policy>> = {
     queue.fail(new OverflowError(`The queue of the stream is full: ${queue.size} messages, ${queue.weight} bytes`));
   },
 };
+
+/** How often dropped messages are told as an event, in milliseconds. */
+const EVENT_MS = 1_000;
+
+/** Tells what one stream drops: the first at once, those of the next second at its end. */
+export class Drops {
+  readonly #owner: { readonly clock: Clock; overflowed(dropped: number): void };
+  /** How many no event has told. */
+  #untold = 0;
+  /** Calls off the event that is due; there was one less than {@linkcode EVENT_MS} ago. */
+  #endQuiet: (() => void) | undefined;
+
+  constructor(owner: { readonly clock: Clock; overflowed(dropped: number): void }) {
+    this.#owner = owner;
+  }
+
+  /** One more was dropped of a stream that goes on being told of as long as it is open. */
+  count(stream: { readonly state: "open" | "ended" | "failed" }): void {
+    this.#untold++;
+    if (this.#endQuiet !== undefined) return;
+    const tell = () => {
+      const had = this.#untold > 0;
+      this.tell();
+      // Whoever heard of it may have ended the stream.
+      if (had && stream.state === "open") this.#endQuiet = this.#owner.clock.after(EVENT_MS, tell);
+    };
+    tell();
+  }
+
+  /** Those that no event has told, told now. */
+  tell(): void {
+    this.#endQuiet?.();
+    this.#endQuiet = undefined;
+    const dropped = this.#untold;
+    this.#untold = 0;
+    if (dropped > 0) this.#owner.overflowed(dropped);
+  }
+}

@@ -35,13 +35,13 @@ export class Queue<T> extends Ring<T> implements Source<T> {
 
   take(): T | undefined {
     const item = this.shift();
-    if (this.#emptied !== undefined && this.size === 0) this.#tellEmptied();
+    this.tookSome();
     return item;
   }
 
   takeMany(most: number): T[] {
     const items = this.shiftMany(Math.min(most, this.size));
-    if (this.#emptied !== undefined && this.size === 0) this.#tellEmptied();
+    this.tookSome();
     return items;
   }
 
@@ -49,7 +49,7 @@ export class Queue<T> extends Ring<T> implements Source<T> {
   put(item: T, weight = 0): void {
     if (this.#state !== "open") return;
     this.push(item, weight);
-    if (this.#give !== undefined || this.#awaited !== undefined) this.wake();
+    this.cameSome();
   }
 
   /** No more will come; what waits is still delivered. */
@@ -123,6 +123,16 @@ export class Queue<T> extends Ring<T> implements Source<T> {
     this.#error = error;
     this.wake();
     this.onEnd?.();
+  }
+
+  /** There is more to take: whoever waits looks again. */
+  protected cameSome(): void {
+    if (this.#give !== undefined || this.#awaited !== undefined) this.wake();
+  }
+
+  /** There is less: whoever waits until nothing is left is told when it is so. */
+  protected tookSome(): void {
+    if (this.#emptied !== undefined && this.size === 0) this.#tellEmptied();
   }
 
   #tellEmptied(): void {

@@ -7,8 +7,12 @@ import type { StreamOptions } from "../../src/delivery/options.ts";
 import { add } from "../support/hub.ts";
 import { KnownTopics, message, runOf } from "../support/run.ts";
 import { Desired } from "../../src/protocol/subscriptions.ts";
+import { type Run, SPAN_BYTES } from "../../src/run/run.ts";
 import { test } from "../support/test.ts";
 import { type FakeOwner, newDelivery, takeAll } from "./fake_owner.ts";
+
+/** How messages come: in one run, in one that waits until it is asked, or in a run for each. */
+type How = "at once" | "on demand" | "one by one";
 
 /** A stream that has the channels a and b, and another one that has c. */
 class Stage {
@@ -24,14 +28,31 @@ class Stage {
     add(this.hub, this.other, { kind: "channel", name: "c" });
   }
 
-  /** One run of all of it, or one for each message. */
-  receive(texts: readonly string[], how: "at once" | "one by one"): void {
+  /** On demand, what is not asked for stays where it was read, until {@linkcode goOn}. */
+  receive(texts: readonly string[], how: How): Run | undefined {
     const messages = texts.map((text) => message(text.slice(0, 1), text));
-    for (const some of how === "at once" ? [messages] : messages.map((one) => [one])) {
+    for (const some of how === "one by one" ? messages.map((one) => [one]) : [messages]) {
       const run = runOf(some, this.#topics);
       this.hub.deliver(run);
-      assertEquals(run.taken, run.count);
+      if (how !== "on demand") this.goOn(run);
+      else {
+        run.more = () => {
+          run.state = "flowing";
+          this.hub.deliver(run);
+        };
+        return run;
+      }
     }
+  }
+
+  /** As a connection does whom nobody has asked. */
+  goOn(run: Run): void {
+    for (let taken = -1; run.taken > taken && run.taken < run.count;) {
+      taken = run.taken;
+      run.state = "flowing";
+      this.hub.deliver(run);
+    }
+    assertEquals(run.taken, run.count);
   }
 
   /** All that anybody can see of it. */
@@ -94,6 +115,110 @@ test("Whatever happens, a run at once is what its messages are one by one", () =
     }),
     { numRuns: 300 },
   );
+});
+
+test("What is taken on demand is what is taken when all of it has come, in the same order, and no more than is asked for", () => {
+  const most = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(fc.array(fc.array(text, { maxLength: 30 }), { maxLength: 5 }), most, (runs, most) => {
+      const [onDemand, apart] = [new Stage({}), new Stage({})];
+      const got: unknown[] = [];
+      const others: unknown[] = [];
+      for (const stage of [onDemand, apart]) assertEquals(stage.delivery.take(), undefined);
+      for (const texts of runs) {
+        apart.receive(texts, "one by one");
+        const run = onDemand.receive(texts, "on demand")!;
+        for (const count of most) {
+          const { delivery } = onDemand;
+          const some = count === 0 ? [delivery.take()].filter((one) => one !== undefined) : delivery.takeMany(count);
+          assert(some.length <= Math.max(1, count));
+          got.push(...some.map(({ payload }) => payload));
+          assertEquals(delivery.counts().delivered, got.length);
+        }
+        onDemand.goOn(run);
+        others.push(...takeAll(onDemand.other));
+      }
+      got.push(...takeAll(onDemand.delivery));
+      assertEquals(got, takeAll(apart.delivery));
+      assertEquals(others, takeAll(apart.other));
+      assertEquals(onDemand.delivery.counts(), apart.delivery.counts());
+    }),
+    { numRuns: 500 },
+  );
+});
+
+const TEN = Array.from({ length: 10 }, (_, i) => `a${i}`);
+
+/** What a consumer that waits is given of a run: nobody has asked for what is behind it. */
+function quick(options: StreamOptions<string> = {}): Stage {
+  const stage = new Stage(options);
+  assertEquals(stage.delivery.take(), undefined);
+  return stage;
+}
+
+test("A consumer that has left nothing is given a group of messages, those behind it when it asks", () => {
+  const stage = quick();
+  const long = "x".repeat(SPAN_BYTES / 4);
+  const run = stage.receive(Array.from({ length: 40 }, (_, i) => `a${i}${long}`), "on demand")!;
+  assertEquals([run.state, run.taken < run.count], ["resting", true]);
+  const { taken } = run;
+  for (let i = 0; i < taken; i++) assertEquals(stage.delivery.take()?.payload.slice(0, -long.length), `a${i}`);
+  assertEquals([run.taken, stage.delivery.counts().queued], [taken, 0], "not before it asks");
+  assertEquals(takeAll(stage.delivery).length, 40 - taken);
+});
+
+test("A batch is all that has come, as far as it may hold that, also where it has come in several groups", () => {
+  const stage = quick();
+  const long = "x".repeat(SPAN_BYTES / 4);
+  stage.receive(Array.from({ length: 40 }, (_, i) => `a${i}${long}`), "on demand");
+  assertEquals(stage.delivery.takeMany(30).length, 30);
+  assertEquals(stage.delivery.takeMany(30).length, 10);
+  assertEquals(stage.delivery.takeMany(30).length, 0);
+});
+
+test("A consumer that is slow finds all of a run in its queue", () => {
+  const stage = new Stage({});
+  assertEquals(stage.receive(TEN, "on demand")!.state, "flowing");
+  assertEquals(stage.delivery.counts(), { ...stage.other.counts(), queued: 10, queuedBytes: 20 });
+});
+
+test("Messages that were put in as one weigh what each of them does, whether some are taken or more come behind them", () => {
+  const stage = quick();
+  stage.receive([...TEN, "a10"], "on demand");
+  stage.delivery.take();
+  assertEquals([stage.delivery.counts().queued, stage.delivery.counts().queuedBytes], [10, 21]);
+  stage.receive(["b1"], "at once");
+  assertEquals([stage.delivery.counts().queued, stage.delivery.counts().queuedBytes], [11, 23]);
+  assertEquals(takeAll(stage.delivery), [...TEN.slice(1), "a10", "b1"]);
+  assertEquals(stage.delivery.counts().queuedBytes, 0);
+});
+
+test("What was put in as one is still taken after the end, and forgotten with everything else", async () => {
+  for (const end of ["end", "clear"] as const) {
+    const stage = quick();
+    stage.receive(TEN, "on demand");
+    stage.delivery.take();
+    const drained = stage.delivery.drained();
+    stage.delivery[end]();
+    stage.receive(["b1"], "at once");
+    assertEquals(takeAll(stage.delivery), end === "end" ? TEN.slice(1) : ["b1"]);
+    await drained;
+  }
+});
+
+test("A gap before what was put in as one is told on its first message", () => {
+  const stage = quick();
+  stage.receive(TEN, "on demand");
+  stage.delivery.giveGap({ since: new Date(0), reasons: ["reconnect"], downMs: 5, dropped: 0 });
+  const [first, ...others] = stage.delivery.takeMany(4);
+  assertEquals([first?.gap?.downMs, others.map(({ gap }) => gap)], [5, [undefined, undefined, undefined]]);
+});
+
+test("What is not ASCII is put in one by one, and weighs its bytes", () => {
+  const stage = quick();
+  stage.receive(["a1é", "a2", "a3", "a4", "a5"], "on demand");
+  assertEquals([stage.delivery.counts().queued, stage.delivery.counts().queuedBytes], [5, 12]);
+  assertEquals(takeAll(stage.delivery), ["a1é", "a2", "a3", "a4", "a5"]);
 });
 
 function taken({ delivery }: Stage, count: number): unknown[] {

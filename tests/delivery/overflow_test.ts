@@ -159,7 +159,7 @@ test("A consumer that had taken everything has a turn before its queue drops, at
     assertEquals(takeAll(delivery), ["1", "2"]);
     assertEquals([owner.fullness, owner.clock.pending], [[true, false], 0], "it took, and no timer is left");
     for (const payload of ["3", "4"]) delivery.deliver(message(payload), 1);
-    owner.clock.pass(0);
+    owner.clock.pass(1);
     assertEquals(owner.fullness, [true, false, true, false], "it took nothing, and holds up nobody");
     delivery.deliver(message("5"), 1);
     assertEquals([owner.fullness.length, owner.turns, delivery.counts().dropped], [4, 2, 1], policy);

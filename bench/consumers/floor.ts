@@ -1,6 +1,7 @@
 /** The floor of `for await`: the least that hands out text, and a promise for each message. */
 
-import { group, type Message, more } from "./floor_source.ts";
+import type { Message } from "../../mod.ts";
+import { group, more } from "./floor_source.ts";
 import { add } from "./tally.ts";
 
 /** Messages, one promise each. */
@@ -23,4 +24,7 @@ class Least implements AsyncIterableIterator<Message> {
   }
 }
 
-for await (const { channel, payload } of new Least()) add(channel, payload);
+for await (const { channel, payload, gap } of new Least()) {
+  if (gap !== undefined) throw new Error("The floor tells no gaps");
+  add(channel, payload);
+}

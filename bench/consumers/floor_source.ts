@@ -4,16 +4,11 @@
  * an object of each. It knows nothing but what the firehose sends; there is no queue, and nothing is looked at twice.
  */
 
+import type { Message } from "../../mod.ts";
 import { decoder } from "../../src/codec.ts";
 import { LONGEST_SPAN_BYTES, SPAN_BYTES, SPAN_PAYLOADS } from "../../src/run/run.ts";
 import { open } from "./floor_socket.ts";
 import { channels } from "./tally.ts";
-
-/** What a consumer gets. */
-export interface Message {
-  readonly channel: string;
-  readonly payload: string;
-}
 
 const ROOM = 256 * 1024;
 /** Room before each read for the beginning of a message that the last one has cut off, in bytes. */
@@ -96,7 +91,7 @@ function decode(into: Message[], count: number): void {
   if (ascii === undefined || ascii.isAt(bytes, from, to)) {
     if (ascii !== undefined && length <= ascii.longestAlone) {
       for (let i = 0; i < count; i++) {
-        into[i] = { channel: channels[index]!, payload: ascii.decode(bytes, starts[i]!, ends[i]!) };
+        into[i] = message(channels[index]!, ascii.decode(bytes, starts[i]!, ends[i]!));
         if (++index === channels.length) index = 0;
       }
       return;
@@ -104,13 +99,17 @@ function decode(into: Message[], count: number): void {
     const text = ascii === undefined ? decoder.part(bytes, from, to) : ascii.decode(bytes, from, to);
     if (text.length === to - from) {
       for (let i = 0; i < count; i++) {
-        into[i] = { channel: channels[index]!, payload: text.substring(starts[i]! - from, ends[i]! - from) };
+        into[i] = message(channels[index]!, text.substring(starts[i]! - from, ends[i]! - from));
         if (++index === channels.length) index = 0;
       }
       return;
     }
   }
   throw new Error("The floor knows only the firehose");
+}
+
+function message(channel: string, payload: string): Message {
+  return { kind: "channel", channel, pattern: undefined, payload, gap: undefined };
 }
 
 function readLength(line: number): boolean {

@@ -61,15 +61,22 @@ export const POLICIES: Readonly<Record<Overflow, Policy>> = {
 /** How often dropped messages are told as an event, in milliseconds. */
 const EVENT_MS = 1_000;
 
+/** Whom drops are told. */
+interface DropsOwner {
+  readonly clock: Clock;
+  overflowed(dropped: number): void;
+}
+
 /** Tells what one stream drops: the first at once, those of the next second at its end. */
 export class Drops {
-  readonly #owner: { readonly clock: Clock; overflowed(dropped: number): void };
+  readonly #owner: DropsOwner;
   /** How many no event has told. */
   #untold = 0;
   /** Calls off the event that is due; there was one less than {@linkcode EVENT_MS} ago. */
   #endQuiet: (() => void) | undefined;
 
-  constructor(owner: { readonly clock: Clock; overflowed(dropped: number): void }) {
+  /** Nothing is dropped yet. */
+  constructor(owner: DropsOwner) {
     this.#owner = owner;
   }
 

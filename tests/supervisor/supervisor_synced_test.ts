@@ -4,7 +4,7 @@ import { settle } from "../support/manual_clock.ts";
 import { refuse } from "../support/model_network.ts";
 import { test } from "../support/test.ts";
 import { commandLines, PONG, push, refusal } from "../support/wire.ts";
-import { Bench } from "./supervisor_bench.ts";
+import { Bench, type BenchOptions } from "./supervisor_bench.ts";
 
 const NOPERM = refusal("NOPERM no");
 
@@ -29,18 +29,20 @@ test("synced is done when every wanted name is acknowledged, and fails with the 
   await assertRejects(() => bench.supervisor.synced({}), ReplyError, "NOPERM");
 });
 
-test("while a connection opens, the PING of synced goes out with the names, and is no round trip of its own", async () => {
-  const silent = (count: number) =>
-    count === 1 ? {} : {
-      answer: ([verb]: readonly string[]) => verb === "HELLO" ? undefined : [],
-    };
-  const bench = new Bench({ peer: silent });
+/** `synced()` is called while the connection opens that takes the place of the first; that one answers so. */
+async function syncedWhileOpening(answer: NonNullable<BenchOptions["answer"]>) {
+  const bench = new Bench({ peer: (count) => count === 1 ? {} : { answer } });
   bench.want("a", "b");
   await settle();
   bench.network.last.close();
   await settle();
   const call = synced(bench);
   await bench.clock.advance(50);
+  return { bench, call };
+}
+
+test("while a connection opens, the PING of synced goes out with the names, and is no round trip of its own", async () => {
+  const { bench, call } = await syncedWhileOpening(([verb]) => verb === "HELLO" ? undefined : []);
   assertEquals([sent(bench), call.end], [["HELLO 3", "SUBSCRIBE a", "SUBSCRIBE b", "PING"], "waiting"]);
 });
 
@@ -65,17 +67,9 @@ test("synced waits for what is asked for while its PING is on its way, and prove
 });
 
 test("synced fails with a refusal that comes before the PONG, also on a connection that opens", async () => {
-  const refusing = (count: number) =>
-    count === 1 ? {} : {
-      answer: ([verb, name]: readonly string[]) => verb === "SUBSCRIBE" && name === "b" ? [NOPERM] : undefined,
-    };
-  const bench = new Bench({ peer: refusing });
-  bench.want("a", "b");
-  await settle();
-  bench.network.last.close();
-  await settle();
-  const call = synced(bench);
-  await bench.clock.advance(50);
+  const { call } = await syncedWhileOpening(([verb, name]) =>
+    verb === "SUBSCRIBE" && name === "b" ? [NOPERM] : undefined
+  );
   assertEquals(call.end, "ReplyError");
 });
 

@@ -37,8 +37,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "run",
     holds: ["src/run/"],
-    imports: ["src/run/", "src/protocol/kind.ts", "src/resp/", "src/codec.ts", "src/name.ts"],
-    types: ["src/message.ts"],
+    imports: ["src/run/", "src/protocol/kind.ts", "src/resp/", "src/codec.ts", "src/message.ts", "src/name.ts"],
   },
   {
     name: "protocol",

@@ -46,3 +46,26 @@ export interface Message<T = string> {
   /** What may be missing immediately before this message, on this stream. */
   readonly gap: Gap | undefined;
 }
+
+/**
+ * Makes a message, a plain object as a literal would be. V8 notes for each literal whether what it made outlived the first
+ * collections, and may then make all of it in the old generation for good, which keeps what it refers to alive as well:
+ * with 100,000 channels Node got 2.3 instead of 5.0 million messages a second. Of constructors it notes nothing.
+ */
+export const PlainMessage = build as unknown as new <T>(...fields: Parameters<typeof build<T>>) => Message<T>;
+
+function build<T>(
+  this: { -readonly [K in keyof Message<T>]: Message<T>[K] },
+  kind: Kind,
+  channel: string,
+  pattern: string | undefined,
+  payload: T,
+  gap: Gap | undefined,
+): void {
+  this.kind = kind;
+  this.channel = channel;
+  this.pattern = pattern;
+  this.payload = payload;
+  this.gap = gap;
+}
+build.prototype = Object.prototype;

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../connection/clock.ts";
-import type { Gap, GapReason, Message } from "../message.ts";
+import { type Gap, type GapReason, type Message, PlainMessage } from "../message.ts";
 
 /** What a connection that was lost `downMs` ago may have cost. */
 export function lossGap(clock: Clock, downMs: number, reasons: Iterable<GapReason>): Gap {
@@ -90,7 +90,7 @@ export function withGap<T>(
   { kind, channel, pattern, payload, gap: own }: Message<T>,
   gap: Gap | undefined,
 ): Message<T> {
-  return { kind, channel, pattern, payload, gap: merge(gap, own) };
+  return new PlainMessage(kind, channel, pattern, payload, merge(gap, own));
 }
 
 /** What is missing at one place: a gap grows there before there is a message to tell it. */

@@ -6,7 +6,7 @@
 
 import { bytes, type Codec, json, parseJson, text } from "../codec.ts";
 import { DecodeError } from "../errors.ts";
-import type { Message } from "../message.ts";
+import { type Message, PlainMessage } from "../message.ts";
 import type { Run } from "../run/run.ts";
 
 /** Message `i` of a run as `codec` reads it, or why it cannot. */
@@ -22,7 +22,7 @@ export function decodeMessage<T>(codec: Codec<T>, run: Run, i: number): Message<
 /** Message `i` of a run as `codec` reads it. Throws what the codec throws. */
 export function messageOf<T>(codec: Codec<T>, run: Run, i: number): Message<T> {
   const { kind, channel, pattern } = run.topic(i);
-  return { kind, channel, pattern, payload: payloadOf(codec, run, i), gap: undefined };
+  return new PlainMessage(kind, channel, pattern, payloadOf(codec, run, i), undefined);
 }
 
 /** Does a codec read anything, and call nobody meanwhile? */

@@ -10,7 +10,7 @@
  */
 
 import { type Decoder, decoder } from "../codec.ts";
-import type { Message } from "../message.ts";
+import { type Message, PlainMessage } from "../message.ts";
 import type { Topic } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -153,7 +153,7 @@ export class Run {
       for (; i < end; i++) {
         const { kind, channel, pattern } = topics[i]!;
         const payload = text.substring(starts[i]! - start, ends[i]! - start);
-        into[at++] = { kind, channel, pattern, payload, gap: undefined };
+        into[at++] = new PlainMessage(kind, channel, pattern, payload, undefined);
       }
       return end;
     }
@@ -161,7 +161,7 @@ export class Run {
     const { decode } = this.#decoder.ascii!;
     for (; i < end; i++) {
       const { kind, channel, pattern } = topics[i]!;
-      into[at++] = { kind, channel, pattern, payload: decode(bytes, starts[i]!, ends[i]!), gap: undefined };
+      into[at++] = new PlainMessage(kind, channel, pattern, decode(bytes, starts[i]!, ends[i]!), undefined);
     }
     return end;
   }

@@ -5,6 +5,7 @@
  */
 
 import { Ring } from "../ring.ts";
+import { yielded } from "./result.ts";
 import type { Give, Source } from "./stream.ts";
 
 /** The queue. It has no limit of its own: whoever puts in looks at `size` first. */
@@ -107,7 +108,7 @@ export class Queue<T> extends Ring<T> implements Source<T> {
     const give = this.#give;
     if (give === undefined) return false;
     this.#give = undefined;
-    give({ value: item, done: false });
+    give(yielded(item));
     return true;
   }
 

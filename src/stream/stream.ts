@@ -6,6 +6,8 @@
  * @module
  */
 
+import { returned, yielded } from "./result.ts";
+
 /** As it was when this was loaded: the platform's own iterators do not see what somebody patches later, either. */
 const { getReader } = ReadableStream.prototype;
 
@@ -301,7 +303,7 @@ class DirectIterator<T> implements Values<T> {
     const source = this.#source;
     if (this.#state === "open" && this.#last === undefined) {
       const item = source.take();
-      if (item !== undefined) return Promise.resolve({ value: item, done: false });
+      if (item !== undefined) return Promise.resolve(yielded(item));
       if (source.isAwaited === false && source.state === "open") return new Promise(this.#hand);
     }
     return this.#answer(() => this.#wait(), this.#before());
@@ -314,7 +316,7 @@ class DirectIterator<T> implements Values<T> {
   #look = (): void => {
     const give = this.#source.hand!(undefined, this.#look)!;
     const item = this.#state === "open" ? this.#source.take() : undefined;
-    if (item !== undefined) return give({ value: item, done: false });
+    if (item !== undefined) return give(yielded(item));
     // Not before whoever has called is done.
     const answer = this.#wait(Promise.resolve());
     this.#last ??= answer;
@@ -360,7 +362,7 @@ class DirectIterator<T> implements Values<T> {
     if (until !== undefined) await until;
     while (this.#state === "open") {
       const item = this.#direct.take();
-      if (item !== undefined) return { value: item, done: false };
+      if (item !== undefined) return yielded(item);
       if (this.#direct.state === "open") await this.#direct.wait();
       else {
         this.#state = "done";
@@ -368,7 +370,7 @@ class DirectIterator<T> implements Values<T> {
         if (this.#direct.state === "failed") throw this.#direct.error;
       }
     }
-    return { value: undefined, done: true };
+    return returned(undefined);
   }
 
   async #leave(value: unknown): Promise<IteratorResult<T>> {
@@ -377,7 +379,7 @@ class DirectIterator<T> implements Values<T> {
       if (this.#preventCancel) this.#direct.release();
       else await this.#direct.cancel(value);
     }
-    return { value, done: true };
+    return returned(value);
   }
 
   [Symbol.asyncIterator](): this {

@@ -1,11 +1,12 @@
 /**
  * `for await` over many channels, which take turns by their number or in an order that jumps. Out of memory: what a
- * socket adds would be the same for all, and hide the difference.
+ * socket adds would be the same for all, and hide the difference. The floor finds nothing: it has the names in the order
+ * in which they come, and makes a message and a promise for each.
  */
 
 import fs from "node:fs";
 import process from "node:process";
-import { Client } from "../../mod.ts";
+import { Client, type Message } from "../../mod.ts";
 import { channelNames, cycle, fold } from "../frames.ts";
 import { Feed, repeated } from "./growth_feed.ts";
 
@@ -13,6 +14,7 @@ import { Feed, repeated } from "./growth_feed.ts";
 export interface OrderTask {
   readonly channels: number;
   readonly order: "round robin" | "shuffled";
+  readonly reader: "Earshot" | "floor";
   readonly payloadBytes: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
@@ -27,7 +29,12 @@ const PIECE = 64 * 1024;
 /** Messages between two looks at the clock. */
 const STRIDE = 1024;
 
-const { channels, order, payloadBytes, warmUpMs, measureMs }: OrderTask = JSON.parse(process.argv[2] ?? "");
+/** The floor makes as many messages at once as a run has. */
+const GROUP = 256;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const { channels, order, reader, payloadBytes, warmUpMs, measureMs }: OrderTask = JSON.parse(process.argv[2] ?? "");
 
 /** The frames of a cycle, each by itself, in the order in which they are to come. */
 function frames(): Uint8Array[] {
@@ -61,13 +68,57 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return repeated(bytes, Math.max(1, Math.round(CYCLE_BYTES / bytes.length)));
 }
 
-/** The checksum of the first `count` messages, out of the frames themselves. */
-function expected(parts: readonly Uint8Array[], count: number): number {
-  const decoder = new TextDecoder();
-  const seen = parts.map((part) => {
+/** What comes, in the names that are given. */
+function contents(parts: readonly Uint8Array[], names: readonly string[]): { channel: string; payload: string }[] {
+  const own = new Map(names.map((name) => [name, name]));
+  return parts.map((part) => {
     const [, , , , channel = "", , payload = ""] = decoder.decode(part).split("\r\n");
-    return { channel, payload };
+    return { channel: own.get(channel)!, payload };
   });
+}
+
+/** The least that hands out messages. */
+class Least implements AsyncIterableIterator<Message> {
+  readonly #channels: string[];
+  /** All payloads, one behind the other. */
+  readonly #text: string;
+  readonly #group: Message[] = [];
+  #at = 0;
+  #made = 0;
+
+  constructor(seen: readonly { channel: string; payload: string }[]) {
+    this.#channels = seen.map(({ channel }) => channel);
+    this.#text = decoder.decode(encoder.encode(seen.map(({ payload }) => payload).join("")));
+  }
+
+  next(): Promise<IteratorResult<Message>> {
+    if (this.#at === this.#group.length) this.#make();
+    return Promise.resolve({ value: this.#group[this.#at++]!, done: false });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #make(): void {
+    this.#at = 0;
+    for (let i = 0; i < GROUP; i++) {
+      const from = payloadBytes * this.#made;
+      const payload = this.#text.substring(from, from + payloadBytes);
+      this.#group[i] = {
+        kind: "channel",
+        channel: this.#channels[this.#made]!,
+        pattern: undefined,
+        payload,
+        gap: undefined,
+      };
+      if (++this.#made === this.#channels.length) this.#made = 0;
+    }
+  }
+}
+
+/** The checksum of the first `count` messages, out of the frames themselves. */
+function expected(seen: readonly { channel: string; payload: string }[], count: number): number {
   let checksum = 0;
   for (let i = 0; i < count; i++) {
     const { channel, payload } = seen[i % seen.length]!;
@@ -76,14 +127,21 @@ function expected(parts: readonly Uint8Array[], count: number): number {
   return checksum;
 }
 
+async function subscribe(): Promise<AsyncIterable<Message>> {
+  const redis = new Client({ dial: feed.dial, protocol: 3 });
+  const pubsub = await redis.subscribe(names);
+  feed.feed({ bytes: joined(parts), pieceBytes: PIECE, again: () => outcome === 0 });
+  return pubsub;
+}
+
 const parts = frames();
+const names = channelNames(channels);
+const seen = contents(parts, names);
 let [count, checksum, from, before, outcome] = [0, 0, 0, 0, 0];
 await using feed = new Feed();
-const redis = new Client({ dial: feed.dial, protocol: 3 });
-const pubsub = await redis.subscribe(channelNames(channels));
-feed.feed({ bytes: joined(parts), pieceBytes: PIECE, again: () => outcome === 0 });
+const messages = reader === "floor" ? new Least(seen) : await subscribe();
 const started = performance.now();
-for await (const { channel, payload, gap } of pubsub) {
+for await (const { channel, payload, gap } of messages) {
   if (gap !== undefined) throw new Error(`Messages were lost: ${gap.dropped}`);
   checksum = fold(checksum, channel, payload);
   if (++count % STRIDE !== 0) continue;
@@ -93,6 +151,6 @@ for await (const { channel, payload, gap } of pubsub) {
   outcome = (count - before) / (now - from) * 1e3;
   break;
 }
-if (checksum !== expected(parts, count)) throw new Error(`Other messages came than were fed: ${count}`);
+if (checksum !== expected(seen, count)) throw new Error(`Other messages came than were fed: ${count}`);
 fs.writeSync(1, `${JSON.stringify(outcome satisfies OrderOutcome)}\n`);
 process.exit(0);

@@ -17,6 +17,7 @@ import { judge, type Verdict } from "../verdict.ts";
 const CHANNELS: readonly number[] = [1, 1_000, 10_000, 100_000];
 const PAYLOAD_BYTES = 16;
 const ORDERS: readonly OrderTask["order"][] = ["round robin", "shuffled"];
+const READERS: readonly OrderTask["reader"][] = ["Earshot", "floor"];
 const PARSER: ParserTask = { pieceBytes: [1, 7, 64, 1_500, 65_536], factors: [1, 2, 4], largeBytes: 1024 * 1024 };
 const QUICK_PARSER: ParserTask = { pieceBytes: [64, 1_500], factors: [1, 4], largeBytes: 256 * 1024 };
 /** The measurements out of memory have no socket in them, and vary less. */
@@ -30,6 +31,7 @@ const MANY = 100_000;
 interface ByChannels {
   readonly runtime: string;
   readonly label: string;
+  readonly reader: OrderTask["reader"];
   readonly channels: readonly { readonly count: number; readonly rounds: (number | null)[] }[];
 }
 
@@ -61,23 +63,26 @@ async function measure(ground: Ground): Promise<GrowthOutcome> {
     const cell = { payloadBytes: PAYLOAD_BYTES, channels };
     return (await run({ cell, firehose, reader, payload: "text", warmUpMs, measureMs })).perSecond;
   };
-  const fromMemory = (runtime: Runtime, order: OrderTask["order"]): Measure => async (channels) => {
-    const task: OrderTask = { channels, order, payloadBytes: PAYLOAD_BYTES, warmUpMs, measureMs };
-    return await ask<OrderOutcome>(runtime, "growth_order", task);
-  };
+  const fromMemory =
+    (runtime: Runtime, order: OrderTask["order"], reader: OrderTask["reader"]): Measure => async (channels) => {
+      const task: OrderTask = { channels, order, reader, payloadBytes: PAYLOAD_BYTES, warmUpMs, measureMs };
+      return await ask<OrderOutcome>(runtime, "growth_order", task);
+    };
   const few = quick ? [BASE, MANY] : CHANNELS;
   const all = runtimes.flatMap((runtime) => [
-    series(runtime, "firehose, round robin", few, Infinity, fromSocket(runtime)),
-    ...ORDERS.filter(() => !quick).map((order) =>
-      series(runtime, `memory, ${order}`, [BASE, MANY], MOST_ROUNDS, fromMemory(runtime, order))
+    series(runtime, "firehose, round robin", "Earshot", few, Infinity, fromSocket(runtime)),
+    ...(quick ? [] : ORDERS).flatMap((order) =>
+      READERS.map((reader) =>
+        series(runtime, `memory, ${order}`, reader, [BASE, MANY], MOST_ROUNDS, fromMemory(runtime, order, reader))
+      )
     ),
   ]);
   const task = quick ? QUICK_PARSER : PARSER;
   const parser = runtimes.map((runtime) => ({ runtime: runtime.name, rounds: [] as (ParserOutcome | null)[] }));
   await takeTurns<number | ParserOutcome>(ground, [
-    ...all.flatMap(({ one: { runtime, label, channels }, measure, most }) =>
+    ...all.flatMap(({ one: { runtime, label, reader, channels }, measure, most }) =>
       channels.map(({ count, rounds }): Turn<number> => ({
-        name: `${runtime}: ${label}, ${count} channels`,
+        name: `${runtime}: ${reader}, ${label}, ${count} channels`,
         isOurs: true,
         rounds,
         most,
@@ -95,8 +100,15 @@ async function measure(ground: Ground): Promise<GrowthOutcome> {
   return { throughput: all.map(({ one }) => one), task, parser };
 }
 
-function series(runtime: Runtime, label: string, channels: readonly number[], most: number, measure: Measure) {
-  const one: ByChannels = { runtime: runtime.name, label, channels: channels.map((count) => ({ count, rounds: [] })) };
+function series(
+  { name: runtime }: Runtime,
+  label: string,
+  reader: OrderTask["reader"],
+  channels: readonly number[],
+  most: number,
+  measure: Measure,
+) {
+  const one: ByChannels = { runtime, label, reader, channels: channels.map((count) => ({ count, rounds: [] })) };
   return { one, measure, most };
 }
 
@@ -112,7 +124,8 @@ function render({ throughput, task, parser }: GrowthOutcome): string {
       whole(BASE)
     } in the same round. The firehose lets channels take turns by their ` +
     "number. Out of memory there is no socket, whose part is the same for all; the frames are in that order, or " +
-    "shuffled, so that no name is near the last one.",
+    "shuffled, so that no name is near the last one. The floor there has the names in the order in which they come, " +
+    "and makes a message and a promise for each.",
     channelTable(throughput),
     "Nanoseconds a byte when the bytes come out of memory in pieces of a given size: many messages of 16 bytes, and " +
     `messages of ${
@@ -137,7 +150,7 @@ function channelTable(all: readonly ByChannels[]): string {
   return table([
     ["channels", ...counts.map(whole), "ratio"],
     ...all.map((one) => [
-      `${one.runtime}: ${one.label}`,
+      `${one.runtime}: ${one.label}${one.reader === "floor" ? ", floor" : ""}`,
       ...counts.map((count) => show(ofCount(one, count), (perSecond) => whole(perSecond / 1e3))),
       show(manyToBase(one), times),
     ]),
@@ -172,11 +185,14 @@ function parserTable(
 const LINEAR = 2;
 
 function verdicts({ throughput, task: { pieceBytes, factors }, parser }: GrowthOutcome): Verdict[] {
-  const channels = throughput.flatMap((one) =>
+  const channels = throughput.filter(({ reader }) => reader === "Earshot").flatMap((one) =>
     judge(
       { what: `${whole(MANY)} channels to ${whole(BASE)}, ${one.label}`, limit: 0.8, is: "at least", format: times },
       one.runtime,
       manyToBase(one),
+      throughput.filter(({ runtime, label, reader }) =>
+        reader === "floor" && runtime === one.runtime && label === one.label
+      ).flatMap(manyToBase),
     )
   );
   const last = factors.length - 1;

@@ -56,9 +56,6 @@ export interface Counts extends Past {
   queuedBytes: number;
 }
 
-/** So many messages are worth to be put in as one. */
-const BUNCH = 4;
-
 /** One stream's queue. */
 export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements Receiver, Limited<T> {
   /** How payloads become values. */
@@ -135,8 +132,8 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
 
   /** Takes a group of messages, where the consumer is quick: it asks for those behind them. */
   #receiveBunch(run: Run, i: number): boolean {
-    const last = i + BUNCH - 1;
-    if ((this.codec as Codec<unknown>) !== text || this.#pace === "slow" || this.size > 0) return false;
+    if ((this.codec as Codec<unknown>) !== text || this.#pace === "slow") return false;
+    const last = i + this.least - 1;
     if (last >= run.count || run.topic(last).receiver !== this) return false;
     const bunch: Message<unknown>[] = this.bunch;
     const end = run.textsInto(bunch as Message<string>[], i, this.most);

@@ -16,6 +16,10 @@ export interface Supply {
 }
 
 const NOTHING: never[] = [];
+/** More than anybody takes at a time, and an integer: what is calculated with `Infinity` is a floating-point number for good. */
+const ALL = 2 ** 30;
+/** So many items are worth to be put in as one. */
+const FEW = 4;
 
 /** The queue. */
 export class SuppliedQueue<T> extends Queue<T> {
@@ -24,8 +28,10 @@ export class SuppliedQueue<T> extends Queue<T> {
   #taken = 0;
   /** What the consumer is being given, and how many items that may become. */
   #given: T[] | undefined;
-  #most = Infinity;
+  #most = ALL;
   #supply: Supply | undefined;
+  /** Is it being asked? */
+  #asks = false;
 
   override get size(): number {
     return super.size + this.#bunch.length - this.#taken;
@@ -52,7 +58,7 @@ export class SuppliedQueue<T> extends Queue<T> {
       this.#most = most;
       this.#ask();
       this.#given = undefined;
-      this.#most = Infinity;
+      this.#most = ALL;
     }
     if (items.length === 0) return super.takeMany(most);
     this.tookSome();
@@ -62,7 +68,7 @@ export class SuppliedQueue<T> extends Queue<T> {
   override put(item: T, weight = 0): void {
     // A bunch is for whoever takes it soon: the weight of each of its items is not kept.
     if (this.#bunch !== NOTHING && this.state === "open") {
-      for (const item of this.#takeBunch(Infinity)) this.push(item, this.weigh(item));
+      for (const item of this.#takeBunch(ALL)) this.push(item, this.weigh(item));
     }
     super.put(item, weight);
   }
@@ -72,7 +78,13 @@ export class SuppliedQueue<T> extends Queue<T> {
     super.clear();
   }
 
-  /** Where several items are to be added, as one, while nothing waits; it may have {@linkcode most} then. */
+  /** How many items are worth to be put in as one: any where they were asked for. None where too many wait. */
+  protected get least(): number {
+    if (super.size === 0 && this.#bunch === NOTHING) return this.#asks ? 1 : FEW;
+    return this.#isLittle() ? FEW : ALL;
+  }
+
+  /** Where they are to be added; it may have {@linkcode most} then. */
   protected get bunch(): T[] {
     return this.#given ?? [];
   }
@@ -87,7 +99,7 @@ export class SuppliedQueue<T> extends Queue<T> {
     if (bunch === this.#given && bunch.length < this.#most) return false;
     this.#supply = supply;
     if (bunch === this.#given) return true;
-    this.#bunch = bunch;
+    this.#bunch = super.size === 0 ? bunch : this.shiftMany(super.size).concat(bunch);
     this.cameSome();
     return true;
   }
@@ -97,10 +109,20 @@ export class SuppliedQueue<T> extends Queue<T> {
     return 0;
   }
 
+  /** Does so little wait that it may go before a bunch, as a part of it? */
+  #isLittle(): boolean {
+    if (super.size >= FEW || this.#bunch !== NOTHING || this.#given !== undefined) return false;
+    let weight = 0;
+    for (let i = 0; i < super.size; i++) weight += this.weigh(this.at(i)!);
+    return weight === super.weight;
+  }
+
   #ask(): void {
     const supply = this.#supply!;
     this.#supply = undefined;
+    this.#asks = true;
     supply.more?.();
+    this.#asks = false;
   }
 
   #takeOfBunch(): T {

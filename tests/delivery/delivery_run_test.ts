@@ -176,6 +176,30 @@ test("A batch is all that has come, as far as it may hold that, also where it ha
   assertEquals(stage.delivery.takeMany(30).length, 0);
 });
 
+test("A batch takes the last of a read with the others, however few they are", () => {
+  const stage = quick();
+  const texts = Array.from({ length: 40 }, (_, i) => `a${i}${"x".repeat(SPAN_BYTES / 4)}`);
+  const { taken } = stage.receive(texts, "on demand")!;
+  assertEquals(stage.delivery.takeMany(100).length, 40);
+  stage.delivery.take();
+  stage.receive(texts.slice(0, 2 * taken + 1), "on demand");
+  assertEquals(stage.delivery.takeMany(100).length, 2 * taken + 1);
+});
+
+test("A little that waits goes before a group, as a part of it, and keeps its weight", () => {
+  const texts = Array.from({ length: 40 }, (_, i) => `a${i}${"x".repeat(SPAN_BYTES / 4)}`);
+  for (const [waiting, state] of [[["a", "bb"], "resting"], [["a", "bä"], "flowing"], [TEN, "flowing"]] as const) {
+    const stage = quick();
+    stage.receive(waiting, "one by one");
+    const { queuedBytes } = stage.delivery.counts();
+    const run = stage.receive(texts, "on demand")!;
+    assertEquals(run.state, state);
+    const bytes = texts.slice(0, run.taken).reduce((sum, text) => sum + text.length, 0);
+    assertEquals(stage.delivery.counts().queuedBytes, queuedBytes + bytes);
+    assertEquals(takeAll(stage.delivery), [...waiting, ...texts]);
+  }
+});
+
 test("A consumer that is slow finds all of a run in its queue", () => {
   const stage = new Stage({});
   assertEquals(stage.receive(TEN, "on demand")!.state, "flowing");

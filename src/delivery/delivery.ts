@@ -76,6 +76,8 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
   #backfill: Backfill<T> | undefined;
   /** What is missing before the oldest message that waits. */
   #head: Place | undefined;
+  /** The same, while those before it are still being given to the consumer. */
+  #behind: Place | undefined;
   /** What is missing before the next message that comes. */
   #tail: Place | undefined;
   /** Since when the connection is lost, on the clock, and how. */
@@ -224,6 +226,7 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
     if (this.#newest !== undefined) { for (const message of messages) this.#newest.left(message); }
     this.#taken(messages.length);
     if (this.#head !== undefined) messages[0] = withGap(first, this.#takeHead());
+    [this.#head, this.#behind] = [this.#behind, undefined];
     return messages;
   }
 
@@ -235,7 +238,7 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
   override clear(): void {
     super.clear();
     this.#newest?.clear();
-    this.#head = this.#tail = undefined;
+    this.#head = this.#behind = this.#tail = undefined;
     this.#backfill?.clear();
     this.#leave();
   }
@@ -355,9 +358,9 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
   #dropOldest(): void {
     const message = super.take()!;
     this.#newest?.left(message);
-    const head = this.#head ??= new Place();
-    if (message.gap !== undefined) head.add(message.gap);
-    head.drop(this.#owner.clock);
+    const place = this.bunch.length > 0 ? this.#behind ??= new Place() : this.#head ??= new Place();
+    if (message.gap !== undefined) place.add(message.gap);
+    place.drop(this.#owner.clock);
     this.#countDrop();
   }
 

@@ -146,6 +146,8 @@ export class Run {
     if (i >= this.#end || i < this.#first) this.#look(i);
     if (this.#decoded === "not yet") this.#decode();
     if (this.#decoded === "apart") return i;
+    // Of one that is alone the text may be shorter.
+    if (this.#decoded === "whole" && this.#text.length < this.#to[this.#end - 1]! - this.#start) return i;
     const end = Math.min(this.#endOfSame(i), i + most - into.length);
     const [topics, starts, ends, start, text] = [this.#topics, this.#from, this.#to, this.#start, this.#text];
     let at = into.length;

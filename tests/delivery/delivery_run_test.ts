@@ -238,11 +238,27 @@ test("A gap before what was put in as one is told on its first message", () => {
   assertEquals([first?.gap?.downMs, others.map(({ gap }) => gap)], [5, [undefined, undefined, undefined]]);
 });
 
+test("What is dropped while a batch is being filled is told behind it", () => {
+  const stage = quick({ maxQueuedBytes: 100 });
+  const run = stage.receive(TEN, "on demand")!;
+  const long = "x".repeat(60);
+  run.more = () => stage.receive([`a${long}`, `b${long}`, `a${long}`], "at once");
+  assertEquals(
+    stage.delivery.takeMany(30).map(({ payload, gap }) => [payload, gap]),
+    TEN.map((text) => [text, undefined]),
+  );
+  assertEquals(stage.delivery.takeMany(30).map(({ gap }) => gap?.dropped), [2]);
+});
+
 test("What is not ASCII is put in one by one, and weighs its bytes", () => {
   const stage = quick();
   stage.receive(["a1é", "a2", "a3", "a4", "a5"], "on demand");
   assertEquals([stage.delivery.counts().queued, stage.delivery.counts().queuedBytes], [5, 12]);
   assertEquals(takeAll(stage.delivery), ["a1é", "a2", "a3", "a4", "a5"]);
+  const long = "é".repeat(SPAN_BYTES);
+  stage.receive(["a6é", `a7${long}`, `a8${long}`, "a9"], "on demand");
+  assertEquals(stage.delivery.counts().queuedBytes, 4 + 2 * (2 + 2 * SPAN_BYTES) + 2);
+  assertEquals(takeAll(stage.delivery), ["a6é", `a7${long}`, `a8${long}`, "a9"]);
 });
 
 function taken({ delivery }: Stage, count: number): unknown[] {

@@ -55,6 +55,7 @@ export class Connection {
   readonly ended: Promise<RedisError>;
 
   #transport: Transport;
+  #lends: boolean;
   #session: Session;
   #options: ConnectionOptions;
   #end!: (cause: RedisError) => void;
@@ -87,6 +88,7 @@ export class Connection {
   /** Makes the connection; {@linkcode start} sets it in motion. */
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport;
+    this.#lends = transport.readLent !== undefined;
     this.#options = options;
     this.#heardUntil = this.#heardBefore = options.clock.now();
     this.#session = new Session(options.session, this.#heardUntil);
@@ -225,7 +227,9 @@ export class Connection {
       if (this.#handOut() === "some" || this.#state === "ended") return;
       this.#touch();
       if (this.#backlog !== undefined) this.#readAt = this.#options.clock.now();
-      this.#transport.read(this.#session.room()).then(this.#receive, this.#cut);
+      const room = this.#session.room();
+      const read = this.#lends ? this.#transport.readLent!(room) : this.#transport.read(room);
+      read.then(this.#receive, this.#cut);
     } catch (error) {
       this.#fail(error);
     }
@@ -268,7 +272,7 @@ export class Connection {
       const now = this.#options.clock.now();
       this.#heard = "something";
       this.#demand.renew();
-      this.#session.receive(chunk, now);
+      this.#session.receive(chunk, now, this.#lends ? "lent" : "kept");
       const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(chunk.length, now);
       this.#heardBefore = this.#heardUntil;
       this.#heardUntil = now - ageMs;

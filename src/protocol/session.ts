@@ -104,9 +104,9 @@ export class Session {
     return this.#reader.room();
   }
 
-  /** Takes bytes that came from the peer; {@linkcode next} tells what they mean. */
-  receive(chunk: Uint8Array, now: number): void {
-    this.#reader.feed(chunk, now - this.#lastHeard);
+  /** Takes bytes that came from the peer, in memory that may be lent until {@linkcode room} is called; {@linkcode next} tells what they mean. */
+  receive(chunk: Uint8Array, now: number, memory: "kept" | "lent" = "kept"): void {
+    this.#reader.feed(chunk, now - this.#lastHeard, memory);
     this.#lastHeard = now;
     this.#keepAlive.heard(now);
     this.#patience.heard(now);

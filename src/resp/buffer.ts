@@ -63,15 +63,17 @@ export class Inbox {
   /** The chunk whose front was copied, while there is more of it, and where in {@linkcode bytes} that begins. */
   #chunk: Uint8Array = EMPTY;
   #joint = 0;
+  /** Whose memory the last chunk is. */
+  #memory: "kept" | "lent" = "kept";
 
   /** Position of `bytes[start]`, counted from the first byte of the connection. */
   get offset(): number {
     return this.#base + this.start;
   }
 
-  /** Are {@linkcode bytes} written to again? Our own are, those of a chunk are not. */
+  /** Are {@linkcode bytes} written to again? Our own are, and a chunk that is lent; others are not. */
   get memory(): "kept" | "reused" {
-    return this.bytes === this.#own ? "reused" : "kept";
+    return this.bytes === this.#own || this.#memory === "lent" ? "reused" : "kept";
   }
 
   /** Where the next bytes may be read to; {@linkcode feed} is given what has been filled of it, from its start. */
@@ -89,19 +91,25 @@ export class Inbox {
     return this.end === 0 ? this.#own : this.#own.subarray(this.end);
   }
 
-  /** Adds a chunk, which belongs to the inbox from then on; nothing had come for `silentMs` milliseconds before it. */
-  feed(chunk: Uint8Array, silentMs = 0): void {
+  /**
+   * Adds a chunk, which belongs to the inbox from then on, or is `"lent"` until the {@linkcode room} is asked for, with the
+   * memory in front of it; nothing had come for `silentMs` milliseconds before it.
+   */
+  feed(chunk: Uint8Array, silentMs = 0, memory: "kept" | "lent" = "kept"): void {
     if (chunk.length === 0) return;
+    this.#memory = memory;
     if (silentMs > REST_MS) this.#size = IDLE_ROOM;
     if (this.#isInPlace(chunk)) {
       this.end += chunk.length;
       this.#adapt(chunk.length);
     } else {
       this.#settle();
-      if (this.start === this.end) this.#place(chunk, this.start);
+      const waiting = this.end - this.start;
+      if (waiting === 0) this.#place(chunk, this.start);
+      else if (memory === "lent" && waiting <= chunk.byteOffset) this.#putBefore(chunk);
       else {
         if (this.bytes !== this.#own) {
-          this.#moveHome(Math.max(this.#own.length, sizeFor(this.end - this.start), SMALLEST));
+          this.#moveHome(Math.max(this.#own.length, sizeFor(waiting), SMALLEST));
         }
         this.#chunk = chunk;
         this.#joint = this.end;
@@ -161,6 +169,14 @@ export class Inbox {
     if (this.#chunk !== EMPTY) this.#joint -= start;
     this.#place(this.#own, start);
     this.end = end - start;
+  }
+
+  /** Moves the waiting bytes to the memory in front of a chunk. */
+  #putBefore({ buffer, byteOffset, length }: Uint8Array): void {
+    const waiting = this.bytes.subarray(this.start, this.end);
+    const whole = new Uint8Array(buffer, byteOffset - waiting.length, waiting.length + length);
+    whole.set(waiting);
+    this.#place(whole, this.start);
   }
 
   /** Copies `count` more bytes of the chunk behind what waits. */

@@ -107,11 +107,11 @@ export class Reader {
   }
 
   /**
-   * Takes the next bytes of the connection, and with them the ownership of `chunk`; nothing had come for `silentMs`
-   * milliseconds before them. After an error it does nothing.
+   * Takes the next bytes of the connection, and with them the ownership of `chunk`, or its loan until the {@linkcode room}
+   * is asked for; nothing had come for `silentMs` milliseconds before them. After an error it does nothing.
    */
-  feed(chunk: Uint8Array, silentMs = 0): void {
-    if (this.#error === undefined) this.#inbox.feed(chunk, silentMs);
+  feed(chunk: Uint8Array, silentMs = 0, memory: "kept" | "lent" = "kept"): void {
+    if (this.#error === undefined) this.#inbox.feed(chunk, silentMs, memory);
   }
 
   /** Where the next bytes may be read to; {@linkcode feed} is given what has been filled of it. Valid until anything else is called. */

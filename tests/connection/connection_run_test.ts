@@ -163,6 +163,48 @@ test("it reads into the room of its session, and hands out the messages where th
   assertEquals([memories[0] === buffer, memories[1]], [true, "a"]);
 });
 
+test("of memory that is lent everything is taken before the next read", async () => {
+  const lent = new Uint8Array(4 * 1024);
+  const front = 1_000;
+  /** What the transport has, and how much of it comes at a time. */
+  const waiting: number[] = [];
+  const sizes = [2_500];
+  const took: string[] = [];
+  const payloads = Array.from({ length: 200 }, (_, i) => `${i}:${"x".repeat(i * 37 % 1_500)}`);
+  const bench = new Bench({
+    wrap: (transport) => ({
+      read: () => Promise.reject(new Error("It does not lend")),
+      async readLent(room) {
+        lent.fill(0x21);
+        if (waiting.length === 0) waiting.push(...await transport.read(room) ?? []);
+        if (waiting.length === 0) return undefined;
+        const part = waiting.splice(0, sizes[0]);
+        sizes.push(sizes.shift()!);
+        lent.set(part, front);
+        return lent.subarray(front, front + part.length);
+      },
+      write: (bytes) => transport.write(bytes),
+      close: () => transport.close(),
+    }),
+    listener: (event, connection) => {
+      if (event.type !== "messages") return;
+      took.push(decoder.decode(event.bytes(event.taken++)));
+      kept.push(event.bytes(event.taken - 1));
+      connection.pause();
+      void Promise.resolve().then(() => connection.resume());
+    },
+  });
+  const kept: Uint8Array[] = [];
+  await bench.start("a");
+  bench.server.send(message(payloads[0]!));
+  await settle();
+  sizes.push(700, 13, 1);
+  bench.server.sendTogether(...payloads.slice(1).map(message));
+  for (let i = 0; i < 20; i++) await settle();
+  assertEquals(took, payloads);
+  assertEquals(kept.map((payload) => decoder.decode(payload)), payloads);
+});
+
 test("after its end nobody reads, and what a read brings that was under way is not heard", async () => {
   for (const where of ["in a run", "while it reads", "while it is paused"] as const) {
     let reads = 0;

@@ -8,7 +8,8 @@ const leaves = "Bun" in globalThis ? { "node leaf": dial, "node leaf on Bun": di
 
 for (const [name, dial] of Object.entries(leaves)) {
   for (const form of ["tcp", "tls", "unix", "tls over unix"] as const) {
-    transportContract(socketLeaf(name, { dial, form, brings: dial === dialOnBun ? "chunks" : undefined }));
+    const lends = dial !== dialOnBun && !form.startsWith("tls");
+    transportContract(socketLeaf(name, { dial, form, brings: dial === dialOnBun ? "chunks" : undefined, lends }));
   }
 
   dialContract({

@@ -26,12 +26,19 @@ export async function temporaryDirectory(): Promise<AsyncDisposable & { readonly
 
 export type Form = "tcp" | "tls" | "unix" | "tls over unix";
 
-export function socketLeaf(name: string, options: { dial: Dial; form: Form; brings?: "chunks" | undefined }): Leaf {
-  const { dial, form, brings } = options;
+export interface SocketLeafOptions {
+  readonly dial: Dial;
+  readonly form: Form;
+  readonly brings?: "chunks" | undefined;
+  readonly lends?: boolean;
+}
+
+export function socketLeaf(name: string, { dial, form, brings, lends = false }: SocketLeafOptions): Leaf {
   const secure = form.startsWith("tls");
   return {
     name: `${name} over ${form}`,
     brings,
+    lends,
     // The `node:tls` of Deno 2.9 reads the raw socket on while its TLS socket is paused.
     neverStalls: secure && "Deno" in globalThis ? ["near", "far"] : [],
     async pair() {

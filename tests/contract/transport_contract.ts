@@ -21,6 +21,8 @@ export interface Leaf {
   readonly neverStalls?: readonly ("near" | "far")[];
   /** Memory of its own instead of filling rooms, but for short reads. @default {undefined} */
   readonly brings?: "chunks" | undefined;
+  /** Memory of its own into which it reads again and again. @default {false} */
+  readonly lends?: boolean;
   pair(): Promise<Pair>;
 }
 

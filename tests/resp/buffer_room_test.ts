@@ -3,38 +3,19 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { Inbox } from "../../src/resp/buffer.ts";
 import { test } from "../support/test.ts";
+import { misplaced, write } from "./inbox.ts";
 import { bytes, latin1 } from "./wire.ts";
 
 const KIB = 1024;
 const IDLE = 4 * KIB;
 const BUSY = 256 * KIB;
+/** So much memory stands in front of what is lent. */
+const FRONT = 100;
 /** So much of a chunk is shown at first behind what waits. */
 const SEAM = 4 * KIB;
 
 function waiting(inbox: Inbox): Uint8Array {
   return inbox.bytes.subarray(inbox.start, inbox.end);
-}
-
-/** Bytes of which each tells where it stands. */
-const PATTERN = Uint8Array.from({ length: 65_521 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
-
-/** Writes the pattern from `offset` on. */
-function write(to: Uint8Array, offset: number): Uint8Array {
-  for (let at = 0; at < to.length;) {
-    const part = PATTERN.subarray((offset + at) % PATTERN.length).subarray(0, to.length - at);
-    to.set(part, at);
-    at += part.length;
-  }
-  return to;
-}
-
-/** Where the waiting bytes are not those of the pattern from `offset` on; negative: nowhere. */
-function misplaced(inbox: Inbox, offset: number): number {
-  const { bytes, view, start, end } = inbox;
-  for (let at = start, i = offset % PATTERN.length; at < end; at++, i = i + 1 < PATTERN.length ? i + 1 : 0) {
-    if (bytes[at] !== PATTERN[i] || view.getUint8(at) !== PATTERN[i]) return at;
-  }
-  return -1;
 }
 
 /** Reads so many bytes into the room, all of one value; as many as it takes where the count is "all". */
@@ -310,7 +291,7 @@ test("a chunk of our own memory that is not where the room begins is a chunk lik
 });
 
 type Step =
-  | { readonly type: "chunk"; readonly size: number }
+  | { readonly type: "chunk" | "loan"; readonly size: number }
   /** So many thousandths of the room. */
   | { readonly type: "read"; readonly share: number }
   /** So many thousandths of what waits. */
@@ -322,7 +303,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      type: fc.constant("chunk" as const),
+      type: fc.constantFrom("chunk" as const, "loan" as const),
       size: fc.oneof(fc.nat({ max: 50 }), fc.nat({ max: 9_000 }), fc.constantFrom(IDLE, BUSY, BUSY + 1)),
     }),
   },
@@ -336,6 +317,13 @@ test("an inbox holds what was fed and not taken, at its offset, whatever way it 
     fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
       const inbox = new Inbox();
       const chunks: { chunk: Uint8Array; copy: Uint8Array }[] = [];
+      let lent: Uint8Array | undefined;
+      // It ends as soon as there is room, and then something else stands there.
+      const roomOf = (inbox: Inbox) => {
+        const room = inbox.room();
+        lent?.fill(0xcc);
+        return room;
+      };
       let [fed, taken] = [0, 0];
       for (const step of steps) {
         switch (step.type) {
@@ -346,8 +334,16 @@ test("an inbox holds what was fed and not taken, at its offset, whatever way it 
             fed += step.size;
             break;
           }
+          case "loan": {
+            // There is one at a time.
+            roomOf(inbox);
+            lent = new Uint8Array(FRONT + step.size);
+            inbox.feed(write(lent.subarray(FRONT), fed), 0, "lent");
+            fed += step.size;
+            break;
+          }
           case "read": {
-            const room = inbox.room();
+            const room = roomOf(inbox);
             assert(room.length >= Math.max(1, (fed - taken) / 3));
             const count = Math.ceil(room.length * step.share / 1_000);
             // Behind what is read stands something else.
@@ -367,7 +363,7 @@ test("an inbox holds what was fed and not taken, at its offset, whatever way it 
             inbox.release();
             break;
           case "room":
-            inbox.room().fill(0xdd);
+            roomOf(inbox).fill(0xdd);
             break;
           case "more": {
             const shown = inbox.end - inbox.start;

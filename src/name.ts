@@ -79,16 +79,22 @@ export function canonicalNames(names: Names): string[] {
  * @throws {TypeError} also when one is private to this library
  */
 export function publicNames(names: Names): readonly string[] {
-  if (Array.isArray(names) && names.every(isPlain)) return names;
+  if (Array.isArray(names) && arePlain(names)) return names;
   const canonical = canonicalNames(names);
   const own = canonical.find(isPrivate);
   if (own === undefined) return canonical;
   throw new TypeError(`A name must not be private to this library: ${JSON.stringify(own)}`);
 }
 
-/** As nearly every name is: all is looked at in one go, since of many names most are looked at before this is compiled. */
-function isPlain(name: Name): name is string {
-  return typeof name === "string" && name.isWellFormed() && !name.startsWith(PRIVATE);
+/** As nearly all names are: they are looked at as one text, since of many most are looked at before anything is compiled. */
+function arePlain(names: readonly Name[]): names is readonly string[] {
+  if (!names.every(isText)) return false;
+  const text = names.join("\n");
+  return text.isWellFormed() && !text.includes(PRIVATE);
+}
+
+function isText(name: Name): name is string {
+  return typeof name === "string";
 }
 
 /**

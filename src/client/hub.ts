@@ -86,18 +86,10 @@ export class Hub {
   }
 
   /** A stream wants names of one kind; gives their entries, and those of the names that it had not. */
-  add(delivery: Delivery, kind: Kind, names: readonly string[]): { all: Entry[]; added: Entry[] } {
+  add(delivery: Delivery, kind: Kind, names: readonly string[]): { all: readonly Entry[]; added: readonly Entry[] } {
     const all = this.#subscriber.desired.enter(kind, names);
-    const added: Entry[] = [];
-    for (let i = 0; i < all.length; i++) {
-      const entry = all[i]!;
-      const held = entry.holder as Held | undefined;
-      if (held === undefined) entry.holder = delivery;
-      else if (has(held, delivery)) continue;
-      else if (held instanceof Holders) held.add(delivery);
-      else entry.holder = new Holders().add(held).add(delivery);
-      added.push(entry);
-    }
+    const fresh = holdFresh(all, delivery);
+    const added = fresh === all.length ? all : all.filter((entry, i) => i < fresh || hold(entry, delivery));
     if (added.length > 0) this.#version++;
     // Also those that it has already: to ask again for a name that was refused is to try again.
     this.#subscriber.want(kind, all);
@@ -196,6 +188,26 @@ export class Hub {
     for (const delivery of concerned) delivery.lost(since, reason);
     return concerned.size > 0;
   }
+}
+
+/** Holds those in a row that nobody has; gives the index of the first that somebody has. */
+function holdFresh(entries: readonly Entry[], delivery: Delivery): number {
+  let at = 0;
+  for (; at < entries.length; at++) {
+    const entry = entries[at]!;
+    if (entry.holder !== undefined) break;
+    entry.holder = delivery;
+  }
+  return at;
+}
+
+/** False where the stream has it already. */
+function hold(entry: Entry, delivery: Delivery): boolean {
+  const held = heldBy(entry);
+  if (has(held, delivery)) return false;
+  if (held instanceof Holders) held.add(delivery);
+  else entry.holder = held === undefined ? delivery : new Holders().add(held).add(delivery);
+  return true;
 }
 
 function listOf(held: Held | undefined): Iterable<Delivery> {

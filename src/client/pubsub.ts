@@ -292,18 +292,17 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
 
   /** Adds names to a stream. What fails leaves nothing behind, but for names that the server has acknowledged. */
   async #add(delivery: Delivery, names: NamesByKind, options: CallOptions): Promise<void> {
-    const [all, added]: [KindedName[], KindedName[]] = [[], []];
+    const parts: ReturnType<Hub["add"]>[] = [];
     for (const [kind, list] of names) {
       for (let from = 0; from < list.length; from += PART_NAMES) {
-        const part = this.#hub.add(delivery, kind, list.slice(from, from + PART_NAMES));
-        all.push(...part.all);
-        added.push(...part.added);
+        parts.push(this.#hub.add(delivery, kind, list.slice(from, from + PART_NAMES)));
       }
     }
+    const all = new Array<KindedName>().concat(...parts.map((part) => part.all));
     try {
       await this.#answered(this.#supervisor.wait(KINDS[all[0]!.kind].subscribe, "present", all, options));
     } catch (error) {
-      for (const name of added) {
+      for (const name of parts.flatMap(({ added }) => added)) {
         const { kind } = name;
         const keep = this.#supervisor.has(kind, name.name) || this.#supervisor.awaits(kind, name.name);
         if (!keep) this.#hub.remove(delivery, name);

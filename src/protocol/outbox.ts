@@ -40,6 +40,8 @@ export interface SubscriptionCommand {
   readonly places: Place[];
   /** How many of them, from the first, are answered. */
   next: number;
+  /** How they stand in it, where they are {@linkcode MOST_NAMES}, all are due, and all are ASCII. */
+  text: string | undefined;
 }
 
 /** One that is of no names, and stands behind some that are not written. */
@@ -90,7 +92,7 @@ export class Outbox {
     }
     // Shard channels of one command would have to belong to one slot.
     if (++this.#named <= FEW_NAMES || KINDS[kind].revocable) return this.askAlone(type, kind, place);
-    this.#push({ type, verb: KINDS[kind][type], kind, places: [place], next: 0 });
+    this.#push({ type, verb: KINDS[kind][type], kind, places: [place], next: 0, text: undefined });
   }
 
   /** The same for names in a row. */
@@ -102,7 +104,7 @@ export class Outbox {
       if (joins || this.#named < FEW_NAMES || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
       else {
         const some = places.slice(at, at += MOST_NAMES);
-        this.#push({ type, verb: KINDS[kind][type], kind, places: some, next: 0 });
+        this.#push({ type, verb: KINDS[kind][type], kind, places: some, next: 0, text: undefined });
       }
     }
   }
@@ -110,7 +112,8 @@ export class Outbox {
   /** The same by a command of its own. */
   askAlone(type: SubscriptionCommand["type"], kind: Kind, place: Place): void {
     const verb = KINDS[kind][type];
-    this.send([verb, nameArgument(place.name)], { type, verb, kind, places: [place], next: 0 });
+    const due: DueCommand = { type, verb, kind, places: [place], next: 0, text: undefined };
+    this.send([verb, nameArgument(place.name)], due);
   }
 
   /** The oldest command is answered. */
@@ -121,6 +124,7 @@ export class Outbox {
   /** The oldest command, which is answered name by name, is answered up to its name at `next`. */
   pass(command: SubscriptionCommand, next: number): void {
     command.next = next;
+    command.text = undefined;
     if (next === command.places.length) this.#due.shift();
   }
 
@@ -135,6 +139,7 @@ export class Outbox {
       if (at < 0) continue;
       if (at === next) command.next++;
       else places.splice(at, 1);
+      command.text = undefined;
       if (command.next === places.length) this.#due.removeAt(i);
       return true;
     }
@@ -147,8 +152,10 @@ export class Outbox {
     for (; count < this.#unwritten.length && this.#bytes.length < most; count++) {
       const next = this.#unwritten[count]!;
       if (next.type === "other") this.#add(next.command);
-      else if (!this.#bytes.addNames(next.verb, next.places)) {
-        this.#bytes.add([next.verb, ...next.places.map(({ name }) => nameArgument(name))]);
+      else {
+        const text = this.#bytes.addNames(next.verb, next.places);
+        if (text === undefined) this.#bytes.add([next.verb, ...next.places.map(({ name }) => nameArgument(name))]);
+        else if (next.places.length === MOST_NAMES) next.text = text;
       }
     }
     if (count > 0) this.#unwritten.splice(0, count);

@@ -124,9 +124,9 @@ export class Session {
     for (;;) {
       if (run.taken < run.count) return run;
       if (this.#events.size > 0) return this.#events.shift();
-      if (this.#takeAcknowledgements()) continue; // where one is due, many are
-      const found = (this.#state !== "leaving" && this.#scanner?.scan(this.#reader, run)) || "nothing";
-      if (found === "messages") continue;
+      const found = this.#takeAcknowledgements() || // where one is due, many are
+        (this.#state !== "leaving" && this.#scanner?.scan(this.#reader, run)) || "nothing";
+      if (found === "messages" || found === "acknowledgements") continue;
       const reply = found === "nothing" ? this.#reader.next() : undefined;
       if (reply === undefined) return run.clear();
       this.#take(reply);
@@ -263,20 +263,20 @@ export class Session {
     this.#settled();
   }
 
-  /** Takes the acknowledgements that are due next, where they are what comes next; false where none is. */
-  #takeAcknowledgements(): boolean {
+  /** Takes the acknowledgements that are due next, where they are what comes next; undefined where none is. */
+  #takeAcknowledgements(): "acknowledgements" | "a part of one" | undefined {
     const due = this.#outbox.first;
-    if (this.#state === "leaving" || (due?.type !== "subscribe" && due?.type !== "unsubscribe")) return false;
-    const { type, kind, places, next } = due;
-    const end = this.#acks!.take(KINDS[kind][type === "subscribe" ? "subscribed" : "unsubscribed"], places, next);
-    if (end === next) return false;
+    if (this.#state === "leaving" || (due?.type !== "subscribe" && due?.type !== "unsubscribe")) return undefined;
+    const acks = this.#acks!;
+    const { type, kind, places, next, text } = due;
+    const end = acks.take(KINDS[kind][type === "subscribe" ? "subscribed" : "unsubscribed"], places, next, text);
+    if (end === next) return acks.isCutOff ? "a part of one" : undefined;
     this.#outbox.pass(due, end);
-    for (let from = next; from < end; from++) {
-      const to = this.#settle(type, kind, places, from, end);
-      if (to < end) this.#answer(type, kind, places[to]!.name);
-      from = to;
+    for (let at = next; at < end; at++) {
+      at = this.#settle(type, kind, places, at, end);
+      if (at < end) this.#answer(type, kind, places[at]!.name);
     }
-    return true;
+    return "acknowledgements";
   }
 
   /** Names in a row are at rest by what the server has done; gives the index of the first that is not. */

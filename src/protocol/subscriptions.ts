@@ -73,21 +73,26 @@ export class Entry implements OpenPlace {
   readonly kind: Kind;
   readonly name: string;
   /** `known`: it is not wanted, but something is kept for it. `gone`: it is in no table. */
-  wish: "wanted" | "known" | "gone" = "known";
-  state: SubscriptionState = "absent";
-  owner: Subscriptions | undefined = undefined;
-  other: OpenPlace | undefined = undefined;
+  wish: "wanted" | "known" | "gone";
+  state: SubscriptionState;
+  owner: Subscriptions | undefined;
+  other: OpenPlace | undefined;
   /** Who waits for it: nearly always one call, so that it costs no collection of its own. Kept by `Calls`. */
-  waiting: Call | Set<Call> | undefined = undefined;
+  waiting: Call | Set<Call> | undefined;
   /** Who takes its messages. Kept by the hub. */
-  holder: Receiver | undefined = undefined;
+  holder: Receiver | undefined;
   /** What was looked up after it the last time. */
-  next: Entry = this;
+  next: Entry;
 
-  /** An entry that is in no table yet. */
+  /** An entry that is in no table yet. Initializers of the fields would be one more call for each. */
   constructor(kind: Kind, name: string) {
     this.kind = kind;
     this.name = name;
+    this.wish = "known";
+    this.state = "absent";
+    this.owner = this.other = undefined;
+    this.waiting = this.holder = undefined;
+    this.next = this;
   }
 
   /** Itself. */
@@ -114,10 +119,9 @@ export class Desired {
 
   /** Adds a name; false where it was there. */
   add(kind: Kind, name: string): boolean {
-    const entry = this.entry(kind, name);
-    const isNew = entry.wish !== "wanted";
-    entry.wish = "wanted";
-    return isNew;
+    if (this.has(kind, name)) return false;
+    this.entry(kind, name).wish = "wanted";
+    return true;
   }
 
   /** Removes a name; false where it was not there. */
@@ -141,12 +145,7 @@ export class Desired {
 
   /** Wants nothing any more. */
   clear(): void {
-    for (const kind of KIND_NAMES) {
-      for (const entry of this.entries(kind)) {
-        entry.wish = "known";
-        this.tidy(entry);
-      }
-    }
+    for (const kind of KIND_NAMES) for (const { name } of this.wanted(kind)) this.delete(kind, name);
   }
 
   /** What is kept for the names of a kind. */
@@ -351,9 +350,8 @@ export class Subscriptions {
 
   #look(kind: Kind, name: string): OpenPlace {
     const entry = this.#desired.find(kind, name) ?? new Entry(kind, name);
-    const place = this.#placeOf(entry);
-    if (place !== undefined) return place;
-    return entry.owner === undefined ? entry : { name, state: "absent", entry, owner: undefined, other: undefined };
+    return this.#placeOf(entry) ??
+      (entry.owner === undefined ? entry : { name, state: "absent", entry, owner: undefined, other: undefined });
   }
 
   #set(place: OpenPlace, to: SubscriptionState): void {

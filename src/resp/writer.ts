@@ -61,24 +61,21 @@ export class CommandBuffer {
   }
 
   /**
-   * Adds a command of a verb and names; false, and nothing is added, where one of these is not ASCII. As one text, since
-   * what is done for each character of 10,000 names runs long before it is compiled.
+   * Adds a command of a verb and names, and gives how these stand in it; undefined, and nothing is added, where one of them
+   * is not ASCII. As one text, since what is done for each character of 10,000 names runs long before it is compiled.
    */
-  addNames(verb: string, named: readonly { readonly name: string }[]): boolean {
-    let text = `*${named.length + 1}\r\n$${verb.length}\r\n${verb}`;
-    let length = -1;
-    let header = "";
-    for (const { name } of named) {
-      if (name.length !== length) header = `\r\n$${length = name.length}\r\n`;
-      text += header + name;
-    }
-    text += "\r\n";
-    this.#reserve(text.length);
+  addNames(verb: string, named: readonly { readonly name: string }[]): string | undefined {
+    const head = `*${named.length + 1}\r\n$${verb.length}\r\n${verb}`;
+    const text = bulkText(named);
+    this.#reserve(head.length + text.length + 2);
+    const bytes = this.#bytes;
+    const from = this.#length + head.length;
+    const end = from + text.length;
+    encoder.encodeInto(head, bytes.subarray(this.#length, from));
     // Beyond ASCII a character is more than a byte, and there is no room for that.
-    const { read } = encoder.encodeInto(text, this.#bytes.subarray(this.#length, this.#length + text.length));
-    if (read < text.length) return false;
-    this.#length += text.length;
-    return true;
+    if (encoder.encodeInto(text, bytes.subarray(from, end)).read < text.length) return undefined;
+    this.#length = writeLineEnd(bytes, end);
+    return text;
   }
 
   /** Adds commands that are encoded already. */
@@ -105,6 +102,22 @@ export class CommandBuffer {
     if (this.#length > 0) grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }
+}
+
+/**
+ * The names as bulk strings of ASCII, with a line end before each part and none behind the last. A loop in a function of its
+ * own is compiled without all that is around it.
+ */
+function bulkText(named: readonly { readonly name: string }[]): string {
+  let text = "";
+  let length = -1;
+  let header = "";
+  for (let i = 0; i < named.length; i++) {
+    const { name } = named[i]!;
+    if (name.length !== length) header = `\r\n$${length = name.length}\r\n`;
+    text += header + name;
+  }
+  return text;
 }
 
 /** An argument that is quick to measure: short text, or bytes. */

@@ -112,11 +112,12 @@ export class Calls {
       const entry = entryOf(places[i]!);
       const calls = entry.waiting;
       if (calls === undefined) continue;
-      entry.waiting = undefined;
-      this.#waiting--;
-      if (entry.wish !== "wanted") this.#desired.tidy(entry);
+      this.#release(entry);
       if (calls === last) {
-        count++;
+        const at = releaseAll(places, i + 1, to, last);
+        this.#waiting -= at - i - 1;
+        count += at - i;
+        i = at - 1;
         continue;
       }
       if (last !== undefined) settleSome(last, count);
@@ -144,21 +145,14 @@ export class Calls {
 
   #enter(call: Call, names: readonly KindedName[]): void {
     const { known } = this.#roster;
-    let fresh = 0;
     for (let i = 0; i < names.length; i++) {
-      const named = names[i]!;
-      const { wish, waiting, other, owner, state } = named as Partial<Entry>;
       // Of many names nearly every one is asked for just now.
-      if (
-        known !== "refusals" && wish === "wanted" && waiting === undefined && other === undefined &&
-        (owner !== known || state !== "subscribed")
-      ) {
-        (named as Entry).waiting = call;
-        fresh++;
-      } else this.#enterOne(call, named);
+      const to = known === "refusals" ? i : enterAll(call, names, i, known);
+      this.#waiting += to - i;
+      call.pending += to - i;
+      i = to;
+      if (i < names.length) this.#enterOne(call, names[i]!);
     }
-    this.#waiting += fresh;
-    call.pending += fresh;
   }
 
   #enterOne(call: Call, named: KindedName): void {
@@ -198,6 +192,29 @@ export class Calls {
       if (calls === call || (calls instanceof Set && calls.size === 0)) this.#release(entry!);
     }
   }
+}
+
+/** A call waits for names in a row that are wanted and not yet there; gives the index of the first that is not so. */
+function enterAll(call: Call, names: readonly KindedName[], from: number, known: Subscriptions | undefined): number {
+  let at = from;
+  for (; at < names.length; at++) {
+    const entry = names[at] as Entry;
+    if (entry.wish !== "wanted" || entry.waiting !== undefined || entry.other !== undefined) break;
+    if (entry.owner === known && entry.state === "subscribed") break;
+    entry.waiting = call;
+  }
+  return at;
+}
+
+/** A call waits no longer for names in a row; gives the index of the first that it does not wait for, or that may be forgotten. */
+function releaseAll(places: readonly Place[], from: number, to: number, call: Call): number {
+  let at = from;
+  for (; at < to; at++) {
+    const entry = places[at] as Entry;
+    if (entry.waiting !== call || entry.wish !== "wanted") break;
+    entry.waiting = undefined;
+  }
+  return at;
 }
 
 /** Who lets go of a name does not mind that it is refused. */

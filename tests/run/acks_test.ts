@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { encodeName } from "../../src/name.ts";
 import { PushReader } from "../../src/protocol/push.ts";
 import { Reader, type ReaderLimits } from "../../src/resp/reader.ts";
-import { concat } from "../../src/resp/writer.ts";
+import { CommandBuffer, concat } from "../../src/resp/writer.ts";
 import { Acks } from "../../src/run/acks.ts";
 import { test } from "../support/test.ts";
 
@@ -46,13 +46,65 @@ for (const [what, wire, protocol, found] of FOUND) {
   test(`${found ? "found" : "left to the reader"}: ${what}`, () => assertEquals(find(wire, protocol), found));
 }
 
-test("an acknowledgement that is cut off anywhere is left to the reader", () => {
-  const wire = frame("news");
+test("an acknowledgement that is cut off anywhere waits for the rest, and is taken with it", () => {
+  const wire = concat([frame("ago"), frame("news", { count: "123456789" })]);
+  const due = [{ name: "ago" }, { name: "news" }];
   for (let length = 0; length < wire.length; length++) {
     const reader = new Reader();
+    const acks = new Acks(reader, 3);
     reader.feed(wire.slice(0, length));
-    assertEquals(new Acks(reader, 3).take("subscribe", [{ name: "news" }], 0), 0);
+    const taken = acks.take("subscribe", due, 0);
+    const rest = length - reader.offset;
+    assertEquals([taken, acks.isCutOff], [Number(length >= frame("ago").length), rest > 0]);
+    reader.feed(wire.slice(length));
+    assertEquals([acks.take("subscribe", due, taken), acks.isCutOff, reader.offset], [2, false, wire.length]);
   }
+});
+
+test("what is cut off and no beginning of one that is due does not wait", () => {
+  const wires = [
+    frame("newt"),
+    frame("newsy"),
+    frame("news", { type: "*" }),
+    frame("news", { label: "psubscrib" }),
+    frame("news", { count: "1234567890" }),
+    frame("news", { count: "1x" }),
+  ];
+  for (const wire of wires) {
+    const reader = new Reader();
+    const acks = new Acks(reader, 3);
+    reader.feed(wire.slice(0, -1));
+    assertEquals([acks.take("subscribe", [{ name: "news" }], 0), acks.isCutOff], [0, false]);
+  }
+  const name = "n".repeat(257);
+  const reader = new Reader();
+  const acks = new Acks(reader, 3);
+  reader.feed(frame(name).slice(0, -1));
+  assertEquals([acks.take("subscribe", [{ name }], 0), acks.isCutOff], [0, false]);
+});
+
+test("all of one command are taken at once where each is as it was asked for, and else as they are one by one", () => {
+  const name = fc.oneof(
+    fc.string({ maxLength: 12 }),
+    fc.string({ unit: "binary", maxLength: 3 }),
+    fc.constant(":1\r\n"),
+  )
+    .filter((name) => name.isWellFormed());
+  const damage = fc.option(fc.tuple(fc.nat(400), fc.nat(255)), { nil: undefined });
+  fc.assert(
+    fc.property(fc.array(name, { minLength: 1, maxLength: 9 }), damage, fc.nat(9), (names, damaged, swapped) => {
+      const due = names.map((name) => ({ name }));
+      const asked = new CommandBuffer().addNames("SUBSCRIBE", due);
+      const wire = concat(names.map((name, i) => frame(names[swapped] === name ? "other" : name, { count: `${i}` })));
+      if (damaged !== undefined && damaged[0] < wire.length) wire[damaged[0]] = damaged[1];
+      const [quick, slow] = [new Reader(), new Reader()];
+      for (const reader of [quick, slow]) reader.feed(concat([wire, frame("next").slice(0, 9)]));
+      const [all, each] = [new Acks(quick, 3), new Acks(slow, 3)];
+      assertEquals(all.take("subscribe", due, 0, asked), each.take("subscribe", due, 0));
+      assertEquals([quick.offset, all.isCutOff], [slow.offset, each.isCutOff]);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("a name beyond ASCII is left to the reader, also where its characters look like the bytes", () => {
@@ -112,4 +164,19 @@ test("those that come one behind the other are taken at once, up to the first th
   assertEquals(new Acks(reader, 3).take("subscribe", names, 0), 3);
   assertEquals(reader.offset, concat(there.slice(0, 3)).length);
   assertEquals(new Acks(reader, 3).take("subscribe", names, 3), 3);
+});
+
+test("many that are not as they were asked for are given up at once, however long their names", () => {
+  for (const length of [3, 10, 19, 99, 100, 199]) {
+    const due = Array.from({ length: 256 }, (_, i) => ({ name: `${i}`.padStart(length, "x") }));
+    const asked = new CommandBuffer().addNames("SUBSCRIBE", due);
+    const wire = concat(due.map(({ name }) => frame(name)));
+    for (const end of ["\n", "x"]) {
+      wire[wire.length - 1] = end.charCodeAt(0);
+      const reader = new Reader();
+      reader.feed(concat([wire, frame("next")]));
+      assertEquals(new Acks(reader, 3).take("subscribe", due, 0, asked), end === "\n" ? 256 : 255);
+      assertEquals(reader.offset, end === "\n" ? wire.length : wire.length - frame(due[255]!.name).length);
+    }
+  }
 });

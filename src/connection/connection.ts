@@ -12,7 +12,7 @@ import { Session, type SessionOptions } from "../protocol/session.ts";
 import type { Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Argument } from "../resp/writer.ts";
-import type { Transport } from "../transport/transport.ts";
+import type { LendingTransport, Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
 import { Demand } from "./demand.ts";
 
@@ -54,7 +54,7 @@ export class Connection {
   /** Resolves, once, with what ended the connection; never rejects. */
   readonly ended: Promise<RedisError>;
 
-  #transport: Transport;
+  #transport: Transport & Partial<LendingTransport>;
   #lends: boolean;
   #session: Session;
   #options: ConnectionOptions;
@@ -88,7 +88,7 @@ export class Connection {
   /** Makes the connection; {@linkcode start} sets it in motion. */
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport;
-    this.#lends = transport.readLent !== undefined;
+    this.#lends = this.#transport.readLent !== undefined;
     this.#options = options;
     this.#heardUntil = this.#heardBefore = options.clock.now();
     this.#session = new Session(options.session, this.#heardUntil);

@@ -15,6 +15,7 @@ import {
   connectionLost,
   type Dial,
   type DialOptions,
+  type LendingTransport,
   REASONS,
   type Transport,
 } from "./transport.ts";
@@ -276,8 +277,8 @@ function fill(room: Uint8Array, bytes: Uint8Array): number {
 const TAKEN = Promise.resolve();
 const NOTHING = new Uint8Array(0);
 
-class NodeTransport implements Transport {
-  readonly readLent?: (room: Uint8Array<ArrayBuffer>) => Promise<Uint8Array | undefined>;
+class NodeTransport implements Transport, Partial<LendingTransport> {
+  readonly readLent?: LendingTransport["readLent"];
   readonly #socket: Socket;
   readonly #endpoint: string;
   readonly #inbox: Inbox;

@@ -25,12 +25,6 @@ export interface Transport {
    */
   read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>;
   /**
-   * As {@linkcode read}, but a chunk in other memory than the room is lent: until the next call of either, whatever stands
-   * in its buffer up to its end is the caller's to read and to write to; then it is the transport's again. Only for a
-   * transport that saves a copy so.
-   */
-  readLent?(room: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>;
-  /**
    * Writes all of `bytes`; resolves when the socket has taken them. The bytes must not change until then. Writes go out
    * whole and in the order of the calls, also when one does not wait for the other.
    *
@@ -42,6 +36,15 @@ export interface Transport {
    * arrived unread is dropped. Idempotent, never throws.
    */
   close(): void;
+}
+
+/** One of our own that saves a copy so. */
+export interface LendingTransport extends Transport {
+  /**
+   * As {@linkcode read}, but a chunk in other memory than the room is lent: until the next call of either, whatever stands
+   * in its buffer up to its end is the caller's to read and to write to; then it is the transport's again.
+   */
+  readLent(room: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>;
 }
 
 /** What {@linkcode Dial} is given besides the endpoint. */

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import type { Connection } from "../../src/connection/connection.ts";
 import { ConnectionError } from "../../src/errors.ts";
 import type { SessionEvent } from "../../src/protocol/push.ts";
+import type { LendingTransport } from "../../src/transport/transport.ts";
 import { settle } from "../support/manual_clock.ts";
 import { takeOne } from "../support/run.ts";
 import { test } from "../support/test.ts";
@@ -172,7 +173,7 @@ test("of memory that is lent everything is taken before the next read", async ()
   const took: string[] = [];
   const payloads = Array.from({ length: 200 }, (_, i) => `${i}:${"x".repeat(i * 37 % 1_500)}`);
   const bench = new Bench({
-    wrap: (transport) => ({
+    wrap: (transport): LendingTransport => ({
       read: () => Promise.reject(new Error("It does not lend")),
       async readLent(room) {
         lent.fill(0x21);

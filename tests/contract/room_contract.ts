@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { deadline, delay } from "@std/async";
+import type { LendingTransport } from "../../src/transport/transport.ts";
 import { test } from "../support/test.ts";
 import { differsAt, KIB, MIB, pattern, readExactly, writePattern } from "./pattern.ts";
 import type { Check, Leaf } from "./transport_contract.ts";
@@ -145,13 +146,14 @@ export function roomContract(leaf: Leaf, check: Check): void {
 
   if (leaf.lends) {
     check("what is lent is the caller's until the next read, with what stands before it", async ({ near, far }) => {
+      const lending = near as LendingTransport;
       const total = 6 * MIB;
       const writing = writePattern(far, total, [2 * MIB, 5, 300 * KIB + 7]);
       const room = new Uint8Array(4 * KIB);
       const lent = new Set<ArrayBufferLike>();
       let loans = 0;
       for (let at = 0, turn = 0; at < total; turn++) {
-        const chunk = await near.readLent!(room);
+        const chunk = await lending.readLent(room);
         assert(chunk !== undefined && chunk.byteLength > 0);
         // Every third time it may come while it waits, in between at once.
         if (turn % 3 === 0) await delay(2);
@@ -165,7 +167,7 @@ export function roomContract(leaf: Leaf, check: Check): void {
       await writing;
       assert(lent.size <= loans / 2, `${lent.size} buffers for ${loans} loans`);
       // A short one is copied.
-      const reading = near.readLent!(room);
+      const reading = lending.readLent(room);
       await far.write(pattern(0, 9));
       const chunk = await reading;
       assertComes(chunk, room);

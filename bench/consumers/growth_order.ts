@@ -32,7 +32,6 @@ const STRIDE = 1024;
 /** The floor makes as many messages at once as a run has. */
 const GROUP = 256;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const { channels, order, reader, payloadBytes, warmUpMs, measureMs }: OrderTask = JSON.parse(process.argv[2] ?? "");
 
@@ -88,7 +87,7 @@ class Least implements AsyncIterableIterator<Message> {
 
   constructor(seen: readonly { channel: string; payload: string }[]) {
     this.#channels = seen.map(({ channel }) => channel);
-    this.#text = decoder.decode(encoder.encode(seen.map(({ payload }) => payload).join("")));
+    this.#text = seen.map(({ payload }) => payload).join("");
   }
 
   next(): Promise<IteratorResult<Message>> {

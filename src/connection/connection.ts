@@ -55,7 +55,6 @@ export class Connection {
   readonly ended: Promise<RedisError>;
 
   #transport: Transport & Partial<LendingTransport>;
-  #lends: boolean;
   #session: Session;
   #options: ConnectionOptions;
   #end!: (cause: RedisError) => void;
@@ -88,7 +87,6 @@ export class Connection {
   /** Makes the connection; {@linkcode start} sets it in motion. */
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport;
-    this.#lends = this.#transport.readLent !== undefined;
     this.#options = options;
     this.#heardUntil = this.#heardBefore = options.clock.now();
     this.#session = new Session(options.session, this.#heardUntil);
@@ -228,7 +226,7 @@ export class Connection {
       this.#touch();
       if (this.#backlog !== undefined) this.#readAt = this.#options.clock.now();
       const room = this.#session.room();
-      const read = this.#lends ? this.#transport.readLent!(room) : this.#transport.read(room);
+      const read = this.#transport.readLent?.(room) ?? this.#transport.read(room);
       read.then(this.#receive, this.#cut);
     } catch (error) {
       this.#fail(error);
@@ -272,7 +270,7 @@ export class Connection {
       const now = this.#options.clock.now();
       this.#heard = "something";
       this.#demand.renew();
-      this.#session.receive(chunk, now, this.#lends ? "lent" : "kept");
+      this.#session.receive(chunk, now, this.#transport.readLent === undefined ? "kept" : "lent");
       const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(chunk.length, now);
       this.#heardBefore = this.#heardUntil;
       this.#heardUntil = now - ageMs;

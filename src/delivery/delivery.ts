@@ -358,7 +358,7 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
   #dropOldest(): void {
     const message = super.take()!;
     this.#newest?.left(message);
-    const place = this.bunch.length > 0 ? this.#behind ??= new Place() : this.#head ??= new Place();
+    const place = this.isGiving ? this.#behind ??= new Place() : this.#head ??= new Place();
     if (message.gap !== undefined) place.add(message.gap);
     place.drop(this.#owner.clock);
     this.#countDrop();

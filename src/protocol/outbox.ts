@@ -92,7 +92,7 @@ export class Outbox {
     }
     // Shard channels of one command would have to belong to one slot.
     if (++this.#named <= FEW_NAMES || KINDS[kind].revocable) return this.askAlone(type, kind, place);
-    this.#push({ type, verb: KINDS[kind][type], kind, places: [place], next: 0, text: undefined });
+    this.#push(commandOf(type, kind, [place]));
   }
 
   /** The same for names in a row. */
@@ -103,17 +103,15 @@ export class Outbox {
       const joins = last !== undefined && isOpen(last, type, kind);
       if (joins || this.#named < FEW_NAMES || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
       else {
-        const some = places.slice(at, at += MOST_NAMES);
-        this.#push({ type, verb: KINDS[kind][type], kind, places: some, next: 0, text: undefined });
+        this.#push(commandOf(type, kind, places.slice(at, at += MOST_NAMES)));
       }
     }
   }
 
   /** The same by a command of its own. */
   askAlone(type: SubscriptionCommand["type"], kind: Kind, place: Place): void {
-    const verb = KINDS[kind][type];
-    const due: DueCommand = { type, verb, kind, places: [place], next: 0, text: undefined };
-    this.send([verb, nameArgument(place.name)], due);
+    const command = commandOf(type, kind, [place]);
+    this.send([command.verb, nameArgument(place.name)], command);
   }
 
   /** The oldest command is answered. */
@@ -170,6 +168,10 @@ export class Outbox {
     this.#unwritten.push(command);
     this.#due.push(command);
   }
+}
+
+function commandOf(type: SubscriptionCommand["type"], kind: Kind, places: Place[]): SubscriptionCommand {
+  return { type, verb: KINDS[kind][type], kind, places, next: 0, text: undefined };
 }
 
 /** May another name be added to this command? */

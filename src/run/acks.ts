@@ -29,7 +29,8 @@ interface Look {
   readonly one: RegExp;
   /** As {@linkcode one}, all of them: how their names stand there. */
   readonly each: RegExp;
-  /** So many in a row, as were asked for the last time. */
+  /** What one looks like, as a pattern, and so many in a row, as were asked for the last time. */
+  readonly source: string;
   all: RegExp;
   count: number;
   /** How one begins. */
@@ -135,10 +136,13 @@ export class Acks {
     if (look !== undefined) return look;
     const { length } = label;
     const head = `${this.#type}${ELEMENTS}\r\n$${length}\r\n${label}`;
-    const source = head.replace(/[*$]/g, "\\$&");
+    const begin = head.replace(/[*$]/g, "\\$&");
+    const end = `\r\n:${COUNT}`;
+    const name = `\r\n\\$${LENGTH}\r\n${NAME}`;
     look = {
-      one: new RegExp(`${source}\r\n\\$(${LENGTH})\r\n(${NAME})\r\n:${COUNT}`, "y"),
-      each: new RegExp(`${source}(\r\n\\$${LENGTH}\r\n${NAME})\r\n:${COUNT}`, "g"),
+      one: new RegExp(`${begin}\r\n\\$(${LENGTH})\r\n(${NAME})${end}`, "y"),
+      each: new RegExp(`${begin}(${name})${end}`, "g"),
+      source: begin + name + end,
       all: NONE,
       count: 0,
       head,
@@ -154,7 +158,7 @@ function allOf(text: string, look: Look, asked: string, count: number): number {
   // They have a head and a count beside.
   if (text.length < asked.length + count * look.head.length) return 0;
   if (look.count !== count) {
-    look.all = new RegExp(`(?:${look.each.source.replace("(\\r", "(?:\\r")}){${count}}`, "y");
+    look.all = new RegExp(`(?:${look.source}){${count}}`, "y");
     look.count = count;
   }
   const { all, each } = look;

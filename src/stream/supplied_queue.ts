@@ -89,6 +89,11 @@ export class SuppliedQueue<T> extends Queue<T> {
     return this.#given ?? [];
   }
 
+  /** Has the consumer been given some already of what it takes now? */
+  protected get isGiving(): boolean {
+    return this.#given !== undefined && this.#given.length > 0;
+  }
+
   /** See {@linkcode bunch}. */
   protected get most(): number {
     return this.#most;

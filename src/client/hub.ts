@@ -16,7 +16,7 @@ import { isPrivate } from "../name.ts";
 import { KIND_NAMES } from "../protocol/kind.ts";
 import { type Desired, Entry, type Subscriptions } from "../protocol/subscriptions.ts";
 import type { Run } from "../run/run.ts";
-import type { Receiver, Topic } from "../run/topics.ts";
+import type { Receiver, Route, Topic } from "../run/topics.ts";
 
 /** What the hub asks of the connection. */
 export interface Subscriber {
@@ -74,6 +74,8 @@ export class Hub {
   #subscriber: Subscriber;
   /** Changes whenever a name has other holders: what a topic remembers was found in one version. */
   #version = 0;
+  /** What was found in this version, for all topics of one receiver. */
+  #routes = new Map<Receiver | undefined, Route>();
   /** Who hears that a message came on which private channel. */
   #ears = new Map<string, Receiver>();
   /** How many private messages were taken; they are not the user's. */
@@ -90,7 +92,7 @@ export class Hub {
     const all = this.#subscriber.desired.enter(kind, names);
     const fresh = holdFresh(all, delivery);
     const added = fresh === all.length ? all : all.filter((entry, i) => i < fresh || hold(entry, delivery));
-    if (added.length > 0) this.#version++;
+    if (added.length > 0) this.#changed();
     // Also those that it has already: to ask again for a name that was refused is to try again.
     this.#subscriber.want(kind, all);
     return { all, added };
@@ -101,7 +103,7 @@ export class Hub {
     const entry = this.#subscriber.desired.find(kind, name);
     const held = heldBy(entry);
     if (!has(held, delivery)) return;
-    this.#version++;
+    this.#changed();
     if (held instanceof Holders) {
       held.delete(delivery);
       if (held.all.size > 0) return;
@@ -121,7 +123,7 @@ export class Hub {
 
   /** Forgets everybody, and drops nothing: the connection wants nothing any more. */
   clear(): void {
-    this.#version++;
+    this.#changed();
     const { desired } = this.#subscriber;
     for (const kind of KIND_NAMES) {
       for (const entry of desired.entries(kind)) {
@@ -136,14 +138,14 @@ export class Hub {
     while (run.taken < run.count && run.state === "flowing") {
       const i = run.taken++;
       const topic = run.topic(i);
-      if (topic.found !== this.#version) this.#find(topic);
-      topic.receiver?.receive(run, i);
+      const { route } = topic;
+      (route.found === this.#version ? route : this.#find(topic)).receiver?.receive(run, i);
     }
   }
 
   /** From now on `heard` is told of a message on this private channel, in its place; without it nobody is. */
   listen(channel: string, heard?: () => void): void {
-    this.#version++;
+    this.#changed();
     this.#ears.delete(channel);
     if (heard === undefined) return;
     const receive = () => {
@@ -153,16 +155,27 @@ export class Hub {
     this.#ears.set(channel, { receive });
   }
 
-  #find(topic: Topic): void {
-    topic.found = this.#version;
+  #find(topic: Topic): Route {
+    return topic.route = this.#routeTo(this.#receiverOf(topic));
+  }
+
+  #receiverOf(topic: Topic): Receiver | undefined {
     // Also by a pattern: it may match what is private.
-    if (isPrivate(topic.channel)) {
-      topic.receiver = topic.kind === "channel" && this.#ears.get(topic.channel) || this.#private;
-      return;
-    }
+    if (isPrivate(topic.channel)) return topic.kind === "channel" && this.#ears.get(topic.channel) || this.#private;
     const entry = this.#subscriber.desired.find(topic.kind, topic.pattern ?? topic.channel);
-    topic.receiver = entry?.holder;
     if (entry !== undefined) topic.name(entry.name);
+    return entry?.holder;
+  }
+
+  #routeTo(receiver: Receiver | undefined): Route {
+    let route = this.#routes.get(receiver);
+    if (route === undefined) this.#routes.set(receiver, route = { receiver, found: this.#version });
+    return route;
+  }
+
+  #changed(): void {
+    this.#version++;
+    this.#routes.clear();
   }
 
   /** The streams that have one of these names. */

@@ -125,10 +125,8 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
     const { codec } = this;
     if (!this.#isOpenTo(run)) return this.accept(decodeMessage(codec, run, i), run.size(i));
     if (this.#receiveBunch(run, i)) return;
-    const { found } = run.topic(i);
-    for (let topic; i < run.count && (topic = run.topic(i)).receiver === this && topic.found === found; i++) {
-      super.put(messageOf(codec, run, i), run.size(i));
-    }
+    const { route } = run.topic(i);
+    for (; i < run.count && run.topic(i).route === route; i++) super.put(messageOf(codec, run, i), run.size(i));
     run.taken = i;
   }
 
@@ -136,7 +134,7 @@ export class Delivery<T = unknown> extends SuppliedQueue<Message<T>> implements 
   #receiveBunch(run: Run, i: number): boolean {
     if ((this.codec as Codec<unknown>) !== text || this.#pace === "slow") return false;
     const last = i + this.least - 1;
-    if (last >= run.count || run.topic(last).receiver !== this) return false;
+    if (last >= run.count || run.topic(last).route !== run.topic(i).route) return false;
     const bunch: Message<unknown>[] = this.bunch;
     const end = run.textsInto(bunch as Message<string>[], i, this.most);
     if (end === i) return false;

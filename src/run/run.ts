@@ -171,9 +171,9 @@ export class Run {
   /** The first message of the group behind `i` that is for somebody else. */
   #endOfSame(i: number): number {
     const topics = this.#topics;
-    const { receiver, found } = topics[i]!;
+    const { route } = topics[i]!;
     const last = this.#end;
-    for (let topic; ++i < last && (topic = topics[i]!).receiver === receiver && topic.found === found;);
+    while (++i < last && topics[i]!.route === route);
     return i;
   }
 

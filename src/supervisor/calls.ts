@@ -147,7 +147,7 @@ export class Calls {
     const { known } = this.#roster;
     for (let i = 0; i < names.length; i++) {
       // Of many names nearly every one is asked for just now.
-      const to = known === "refusals" ? i : enterAll(call, names, i, known);
+      const to = known === "refusals" || this.#desired.others.size > 0 ? i : enterAll(call, names, i, known);
       this.#waiting += to - i;
       call.pending += to - i;
       i = to;
@@ -199,7 +199,7 @@ function enterAll(call: Call, names: readonly KindedName[], from: number, known:
   let at = from;
   for (; at < names.length; at++) {
     const entry = names[at] as Entry;
-    if (entry.wish !== "wanted" || entry.waiting !== undefined || entry.other !== undefined) break;
+    if (entry.wish !== "wanted" || entry.waiting !== undefined) break;
     if (entry.owner === known && entry.state === "subscribed") break;
     entry.waiting = call;
   }

@@ -198,6 +198,18 @@ test("a name stands by itself on each of two connections, and is kept until both
   }
 });
 
+test("what the second of two connections has is not asked for again when the first is over", () => {
+  const desired = new Desired();
+  const [entry] = desired.enter("channel", ["a"]);
+  const [first, second] = [new Subscriptions(desired), new Subscriptions(desired)];
+  assertEquals([first.request([entry!]).length, second.request([entry!]).length], [1, 1]);
+  first.end();
+  assertEquals(second.request([entry!]), []);
+  assertEquals([second.state("channel", "a"), second.size, desired.others.size], ["subscribing", 1, 1]);
+  second.end();
+  assertEquals(desired.others.size, 0);
+});
+
 test("an entry is kept while anything is: a wish, a place, a call, or a holder", () => {
   const keeps: readonly ((desired: Desired) => () => void)[] = [
     (desired) => {

@@ -146,13 +146,10 @@ export class Bench {
 
   /** Of how many names anything is kept, and on how many connections each of them stands. */
   kept(): number[] {
-    return KIND_NAMES.flatMap((kind) => [...this.supervisor.desired.entries(kind)]).map((entry) => {
-      let count = 0;
-      for (let place: typeof entry.other = entry; place !== undefined; place = place.other) {
-        if (place.owner !== undefined) count++;
-      }
-      return count;
-    });
+    const { desired } = this.supervisor;
+    return KIND_NAMES.flatMap((kind) => [...desired.entries(kind)]).map((entry) =>
+      [entry, ...desired.others.get(entry) ?? []].filter(({ owner }) => owner !== undefined).length
+    );
   }
 
   /** Nothing is left behind: no timer, no open transport, no name. */

@@ -12,7 +12,7 @@ import { Session, type SessionOptions } from "../protocol/session.ts";
 import type { Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Argument } from "../resp/writer.ts";
-import type { LendingTransport, Transport } from "../transport/transport.ts";
+import type { Taker, TellingTransport, Transport } from "../transport/transport.ts";
 import type { Clock } from "./clock.ts";
 import { Demand } from "./demand.ts";
 
@@ -54,7 +54,7 @@ export class Connection {
   /** Resolves, once, with what ended the connection; never rejects. */
   readonly ended: Promise<RedisError>;
 
-  #transport: Transport & Partial<LendingTransport>;
+  #transport: Transport & Partial<TellingTransport>;
   #session: Session;
   #options: ConnectionOptions;
   #end!: (cause: RedisError) => void;
@@ -225,9 +225,9 @@ export class Connection {
       if (this.#handOut() === "some" || this.#state === "ended") return;
       this.#touch();
       if (this.#backlog !== undefined) this.#readAt = this.#options.clock.now();
-      const room = this.#session.room();
-      const read = this.#transport.readLent?.(room) ?? this.#transport.read(room);
-      read.then(this.#receive, this.#cut);
+      const [transport, room] = [this.#transport, this.#session.room()];
+      if (transport.readFor === undefined) transport.read(room).then(this.#receive, this.#cut);
+      else transport.readFor(this.#taker, room);
     } catch (error) {
       this.#fail(error);
     }
@@ -263,15 +263,16 @@ export class Connection {
     return this.#asked.delete(ticket);
   }
 
-  #receive = (chunk: Uint8Array | undefined): void => {
+  #receive = (chunk: Uint8Array | number | undefined, memory: "kept" | "lent" = "kept"): void => {
     if (this.#state === "ended") return;
     if (chunk === undefined) return this.#cut();
     try {
       const now = this.#options.clock.now();
       this.#heard = "something";
       this.#demand.renew();
-      this.#session.receive(chunk, now, this.#transport.readLent === undefined ? "kept" : "lent");
-      const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(chunk.length, now);
+      this.#session.receive(chunk, now, memory);
+      const bytes = typeof chunk === "number" ? chunk : chunk.length;
+      const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(bytes, now);
       this.#heardBefore = this.#heardUntil;
       this.#heardUntil = now - ageMs;
     } catch (error) {
@@ -293,6 +294,8 @@ export class Connection {
       likely === undefined ? cause : new ConnectionError(`${cause.message}, ${likely}`, { endpoint, cause: error }),
     );
   };
+
+  #taker: Taker = { filled: this.#receive, took: this.#receive, ended: this.#cut };
 
   /** We do not read, or did not: a read that is under way tells nothing of the time before. */
   #fallBehind(): void {

@@ -104,8 +104,8 @@ export class Session {
     return this.#reader.room();
   }
 
-  /** Takes bytes that came from the peer, in memory that may be lent until {@linkcode room} is called; {@linkcode next} tells what they mean. */
-  receive(chunk: Uint8Array, now: number, memory: "kept" | "lent" = "kept"): void {
+  /** Takes what came from the peer, as {@linkcode Reader.feed} does; {@linkcode next} tells what it means. */
+  receive(chunk: Uint8Array | number, now: number, memory: "kept" | "lent" = "kept"): void {
     this.#reader.feed(chunk, now - this.#lastHeard, memory);
     this.#lastHeard = now;
     this.#keepAlive.heard(now);

@@ -93,16 +93,17 @@ export class Inbox {
 
   /**
    * Adds a chunk, which belongs to the inbox from then on, or is `"lent"` until the {@linkcode room} is asked for, with the
-   * memory in front of it; nothing had come for `silentMs` milliseconds before it.
+   * memory in front of it; a number: so many bytes of the room. Nothing had come for `silentMs` milliseconds before it.
    */
-  feed(chunk: Uint8Array, silentMs = 0, memory: "kept" | "lent" = "kept"): void {
-    if (chunk.length === 0) return;
-    this.#memory = memory;
+  feed(chunk: Uint8Array | number, silentMs = 0, memory: "kept" | "lent" = "kept"): void {
+    const count = typeof chunk === "number" ? chunk : chunk.length;
+    if (count === 0) return;
     if (silentMs > REST_MS) this.#size = IDLE_ROOM;
-    if (this.#isInPlace(chunk)) {
-      this.end += chunk.length;
-      this.#adapt(chunk.length);
+    if (typeof chunk === "number" || this.#isInPlace(chunk)) {
+      this.end += count;
+      this.#adapt(count);
     } else {
+      this.#memory = memory;
       this.#settle();
       const waiting = this.end - this.start;
       if (waiting === 0) this.#place(chunk, this.start);

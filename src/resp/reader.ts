@@ -108,9 +108,10 @@ export class Reader {
 
   /**
    * Takes the next bytes of the connection, and with them the ownership of `chunk`, or its loan until the {@linkcode room}
-   * is asked for; nothing had come for `silentMs` milliseconds before them. After an error it does nothing.
+   * is asked for; a number where so many were put into that room. Nothing had come for `silentMs` milliseconds before them.
+   * After an error it does nothing.
    */
-  feed(chunk: Uint8Array, silentMs = 0, memory: "kept" | "lent" = "kept"): void {
+  feed(chunk: Uint8Array | number, silentMs = 0, memory: "kept" | "lent" = "kept"): void {
     if (this.#error === undefined) this.#inbox.feed(chunk, silentMs, memory);
   }
 

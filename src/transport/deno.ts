@@ -11,8 +11,10 @@ import {
   cannotConnect,
   connectionLost,
   type Dial,
+  promised,
   REASONS,
-  type Transport,
+  type Taker,
+  type TellingTransport,
 } from "./transport.ts";
 
 /**
@@ -132,14 +134,14 @@ const LONG_READ = 1024;
 /** The longest read, in bytes, of whoever brings no room. */
 const OWN_ROOM = 64 * 1024;
 
-class DenoTransport implements Transport {
+class DenoTransport implements TellingTransport {
   readonly #conn: Deno.Conn;
   readonly #endpoint: string;
   /** For whoever brings no room; made on first use. */
   #ownRoom: Uint8Array<ArrayBuffer> | undefined;
   #state: "open" | "closed" = "open";
-  /** What the read fills that is under way. */
-  #room: Uint8Array<ArrayBuffer> | undefined;
+  /** Who has a read under way. */
+  #taker: Taker | undefined;
   /** How many bytes the last read took. */
   #lastRead = 0;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -151,26 +153,35 @@ class DenoTransport implements Transport {
     this.#endpoint = endpoint;
   }
 
-  read(room = this.#ownRoom ??= new Uint8Array(OWN_ROOM)): Promise<Uint8Array | undefined> {
-    if (this.#room !== undefined) return Promise.reject(alreadyReading());
-    if (this.#state === "closed") return Promise.resolve(undefined);
-    this.#room = room;
-    // No async function: of a message by itself that would be a tenth of what is made for it.
-    const read = this.#lastRead < LONG_READ ? this.#conn.read(room) : nextTurn().then(() => this.#conn.read(room));
-    return read.then(this.#took, this.#broke);
+  async read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
+    const own = room ?? (this.#ownRoom ??= new Uint8Array(OWN_ROOM));
+    const chunk = await promised((taker) => this.readFor(taker, own), own);
+    return room === undefined ? chunk?.slice() : chunk;
   }
 
-  #took = (count: number | null): Uint8Array | undefined => {
-    const room = this.#room!;
-    this.#room = undefined;
-    if (count === null || this.#isClosed()) return undefined;
+  readFor(taker: Taker, room: Uint8Array<ArrayBuffer>): void {
+    if (this.#taker !== undefined) throw alreadyReading();
+    this.#taker = taker;
+    const read = this.#state === "closed"
+      ? Promise.resolve(null)
+      : this.#lastRead < LONG_READ
+      ? this.#conn.read(room)
+      : nextTurn().then(() => this.#conn.read(room));
+    read.then(this.#filled, this.#broke);
+  }
+
+  #filled = (count: number | null): void => {
+    const taker = this.#taker!;
+    this.#taker = undefined;
+    if (count === null || this.#isClosed()) return taker.ended();
     this.#lastRead = count;
-    return room === this.#ownRoom ? room.slice(0, count) : room.subarray(0, count);
+    taker.filled(count);
   };
 
-  #broke = (error: unknown): undefined => {
-    this.#room = undefined;
-    if (!this.#isClosed()) throw connectionLost(this.#endpoint, reason(error), error);
+  #broke = (error: unknown): void => {
+    const taker = this.#taker!;
+    this.#taker = undefined;
+    taker.ended(this.#isClosed() ? undefined : connectionLost(this.#endpoint, reason(error), error));
   };
 
   write(bytes: Uint8Array): Promise<void> {

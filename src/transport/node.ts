@@ -15,8 +15,10 @@ import {
   connectionLost,
   type Dial,
   type DialOptions,
-  type LendingTransport,
+  promised,
   REASONS,
+  type Taker,
+  type TellingTransport,
   type Transport,
 } from "./transport.ts";
 
@@ -40,7 +42,7 @@ export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name]
 export const dial: Dial = (endpoint, options) =>
   connect(endpoint, options, (inbox) => {
     // TLS may bring several pieces before whoever waits for the first gets to run.
-    inbox.lends = endpoint.tls === undefined;
+    if (endpoint.tls === undefined) inbox.memory = "lent";
     return open(endpoint, { buffer: () => inbox.target, callback: (count) => inbox.filled(count) });
   });
 
@@ -142,8 +144,8 @@ function tlsOptions({ caCerts, cert, key, serverName }: TlsOptions, host: string
 }
 
 /**
- * What every socket of the thread reads into that brings little. Node asks for the memory of the next read before whoever
- * waits for this one gets to run, so that memory cannot be a room; but it calls back before it reads another socket, so all
+ * What every socket of the thread reads into that brings little. Node asks for the memory of the next read when its call
+ * back returns, and the taker may not want more yet, so that memory cannot be a room; but it calls back before it reads another socket, so all
  * of them can share it, and an idle connection holds none.
  *
  * The copy into the room takes 37 ns of a message of 1 KiB, of some 450, so what brings much lends instead. With 64 KiB
@@ -164,13 +166,6 @@ const FRONT_BYTES = 8 * 1024;
 /** A chunk up to this length, in bytes, is copied into the room, though it may stay where it is. */
 const SHORT_BYTES = 1024;
 
-interface PendingRead {
-  readonly room: Uint8Array<ArrayBuffer> | undefined;
-  readonly memory: "kept" | "lent";
-  readonly resolve: (chunk: Uint8Array | undefined) => void;
-  readonly reject: (error: ConnectionError) => void;
-}
-
 /**
  * What has arrived and was not read yet. The socket is paused while there is any, but for the `node:tls` of Deno 2.9: it
  * reads on all the same, and forgets an end that comes meanwhile.
@@ -178,12 +173,15 @@ interface PendingRead {
 class Inbox {
   readonly #chunks: Uint8Array[] = [];
   #flow: "flowing" | "paused" | "not to be paused";
-  #pending: PendingRead | undefined;
+  /** Who has a read under way, its room, and whether it may be lent more than that. */
+  #taker: Taker | undefined;
+  #room: Uint8Array<ArrayBuffer> | undefined;
+  #memory: "kept" | "lent" = "kept";
   /** What follows the last chunk. */
   #end: "open" | "ended" | ConnectionError = "open";
   /** Where the socket is to put the next bytes, and whether that may be lent. */
   target = SCRATCH;
-  lends = false;
+  memory: "kept" | "lent" = "kept";
   #shortReads = 0;
 
   constructor(socket: "plain" | "secure") {
@@ -193,17 +191,17 @@ class Inbox {
   /** So many bytes were put into {@linkcode target}; `false` when the socket should pause. */
   filled(count: number): boolean {
     const bytes = this.target.subarray(0, count);
-    const pending = this.#pending;
+    const taker = this.#taker;
     if (count < LONG_BYTES) {
       if (this.target !== SCRATCH && ++this.#shortReads === SHORT_READS) this.target = SCRATCH;
-    } else if (pending?.memory === "lent" && this.#flow === "flowing") {
+    } else if (taker !== undefined && this.#memory === "lent" && this.#flow === "flowing") {
       this.#shortReads = 0;
       if (this.target !== SCRATCH) {
+        this.#taker = undefined;
+        taker.took(bytes, "lent");
         // Nothing more may come before the loan is over.
-        this.#flow = "paused";
-        this.#pending = undefined;
-        pending.resolve(bytes);
-        return false;
+        if (this.#taker === undefined) this.#flow = "paused";
+        return this.#flow === "flowing";
       }
       this.target = new Uint8Array(FRONT_BYTES + SCRATCH.length).subarray(FRONT_BYTES);
     }
@@ -212,18 +210,18 @@ class Inbox {
 
   /** Takes bytes, of memory that is `"lent"` until this returns; `false` when the socket should pause. */
   push(bytes: Uint8Array, memory: "ours" | "lent"): boolean {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    if (pending === undefined) this.#chunks.push(kept(bytes, memory));
+    const taker = this.#taker;
+    this.#taker = undefined;
+    if (taker === undefined) this.#chunks.push(kept(bytes, memory));
     else {
-      const { room } = pending;
+      const room = this.#room;
       // Memory of ours may be handed out to consumers where it is; what is copied would have to be copied once more.
       const most = memory === "lent" ? Infinity : Math.min(SHORT_BYTES, room?.byteLength ?? 0);
-      if (room === undefined || bytes.byteLength > most) pending.resolve(kept(bytes, memory));
+      if (room === undefined || bytes.byteLength > most) taker.took(kept(bytes, memory), "kept");
       else {
         const taken = fill(room, bytes);
         if (taken < bytes.byteLength) this.#chunks.push(bytes.slice(taken));
-        pending.resolve(room.subarray(0, taken));
+        taker.filled(taken);
       }
     }
     // A reader that keeps up has a read pending whenever bytes come.
@@ -238,25 +236,26 @@ class Inbox {
     return true;
   }
 
-  read(room?: Uint8Array<ArrayBuffer>, memory: "kept" | "lent" = "kept"): Promise<Uint8Array | undefined> {
-    if (this.#pending !== undefined) return Promise.reject(alreadyReading());
+  readFor(taker: Taker, room: Uint8Array<ArrayBuffer> | undefined, memory: "kept" | "lent"): void {
+    if (this.#taker !== undefined) throw alreadyReading();
     const chunk = this.#chunks.shift();
-    if (chunk !== undefined) return Promise.resolve(chunk);
-    if (this.#end === "open") {
-      return new Promise((resolve, reject) => {
-        this.#pending = { room, memory, resolve, reject };
-      });
+    const end = this.#end;
+    if (chunk !== undefined) queueMicrotask(() => taker.took(chunk, "kept"));
+    else if (end !== "open") queueMicrotask(() => taker.ended(end === "ended" ? undefined : end));
+    else {
+      this.#taker = taker;
+      this.#room = room;
+      this.#memory = memory;
     }
-    return this.#end === "ended" ? Promise.resolve(undefined) : Promise.reject(this.#end);
   }
 
   /** Nothing more comes; the first end stands. */
   end(how: "ended" | ConnectionError): void {
     if (this.#end !== "open") return;
     this.#end = how;
-    if (how === "ended") this.#pending?.resolve(undefined);
-    else this.#pending?.reject(how);
-    this.#pending = undefined;
+    const taker = this.#taker;
+    this.#taker = undefined;
+    taker?.ended(how === "ended" ? undefined : how);
   }
 
   /** Forgets what was not read, and ends. */
@@ -277,8 +276,7 @@ function fill(room: Uint8Array, bytes: Uint8Array): number {
 const TAKEN = Promise.resolve();
 const NOTHING = new Uint8Array(0);
 
-class NodeTransport implements Transport, Partial<LendingTransport> {
-  readonly readLent?: LendingTransport["readLent"];
+class NodeTransport implements TellingTransport {
   readonly #socket: Socket;
   readonly #endpoint: string;
   readonly #inbox: Inbox;
@@ -290,24 +288,26 @@ class NodeTransport implements Transport, Partial<LendingTransport> {
     this.#socket = socket;
     this.#endpoint = endpoint;
     this.#inbox = inbox;
-    if (inbox.lends) this.readLent = (room) => this.read(room, "lent");
     socket.on("end", () => inbox.end("ended"));
     // Stays for good: a socket may emit an error after its close too, and one without a listener ends the process.
     socket.on("error", (error: Error) => {
       const lost = connectionLost(endpoint, reason(error), error);
-      inbox.end(lost);
       this.#fail(lost);
+      inbox.end(lost);
     });
     socket.on("close", () => {
-      inbox.end("ended");
       this.#fail(connectionLost(endpoint, REASONS.ended));
+      inbox.end("ended");
     });
   }
 
-  read(room?: Uint8Array<ArrayBuffer>, memory?: "lent"): Promise<Uint8Array | undefined> {
-    const read = this.#inbox.read(room, memory);
+  read(room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
+    return promised((taker) => this.readFor(taker, room, "kept"), room);
+  }
+
+  readFor(taker: Taker, room?: Uint8Array<ArrayBuffer>, memory: "kept" | "lent" = this.#inbox.memory): void {
+    this.#inbox.readFor(taker, room, memory);
     if (this.#inbox.wantsMore()) this.#socket.resume();
-    return read;
   }
 
   write(bytes: Uint8Array): Promise<void> {

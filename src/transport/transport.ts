@@ -38,13 +38,38 @@ export interface Transport {
   close(): void;
 }
 
-/** One of our own that saves a copy so. */
-export interface LendingTransport extends Transport {
+/** One of our own, which tells at once what has come, and makes no promise and no view for it. */
+export interface TellingTransport extends Transport {
   /**
-   * As {@linkcode read}, but a chunk in other memory than the room is lent: until the next call of either, whatever stands
-   * in its buffer up to its end is the caller's to read and to write to; then it is the transport's again.
+   * As {@linkcode read}, but one method of `taker` is called, later, and may read again.
+   *
+   * @throws {TypeError} while an earlier read is pending
    */
-  readLent(room: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined>;
+  readFor(taker: Taker, room: Uint8Array<ArrayBuffer>): void;
+}
+
+/** Who takes what one read has brought. Its methods must not throw. */
+export interface Taker {
+  /** So many bytes were put into the room, from its start. */
+  filled(count: number): void;
+  /**
+   * A chunk in other memory. Where that is lent, whatever stands in its buffer up to its end is the taker's to read and to
+   * write to until the next read; then it is the transport's again.
+   */
+  took(chunk: Uint8Array, memory: "kept" | "lent"): void;
+  /** The peer has ended the stream, or the connection broke. */
+  ended(error?: ConnectionError): void;
+}
+
+/** What `read` tells a taker, which has brought this room, as the promise of a {@linkcode Transport.read}. */
+export function promised(read: (taker: Taker) => void, room?: Uint8Array): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) =>
+    read({
+      filled: (count) => resolve(room!.subarray(0, count)),
+      took: resolve,
+      ended: (error) => error === undefined ? resolve(undefined) : reject(error),
+    })
+  );
 }
 
 /** What {@linkcode Dial} is given besides the endpoint. */

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import type { Connection } from "../../src/connection/connection.ts";
 import { ConnectionError } from "../../src/errors.ts";
 import type { SessionEvent } from "../../src/protocol/push.ts";
-import type { LendingTransport } from "../../src/transport/transport.ts";
+import type { TellingTransport } from "../../src/transport/transport.ts";
 import { settle } from "../support/manual_clock.ts";
 import { takeOne } from "../support/run.ts";
 import { test } from "../support/test.ts";
@@ -173,16 +173,16 @@ test("of memory that is lent everything is taken before the next read", async ()
   const took: string[] = [];
   const payloads = Array.from({ length: 200 }, (_, i) => `${i}:${"x".repeat(i * 37 % 1_500)}`);
   const bench = new Bench({
-    wrap: (transport): LendingTransport => ({
+    wrap: (transport): TellingTransport => ({
       read: () => Promise.reject(new Error("It does not lend")),
-      async readLent(room) {
+      async readFor(taker, room) {
         lent.fill(0x21);
         if (waiting.length === 0) waiting.push(...await transport.read(room) ?? []);
-        if (waiting.length === 0) return undefined;
+        if (waiting.length === 0) return taker.ended();
         const part = waiting.splice(0, sizes[0]);
         sizes.push(sizes.shift()!);
         lent.set(part, front);
-        return lent.subarray(front, front + part.length);
+        taker.took(lent.subarray(front, front + part.length), "lent");
       },
       write: (bytes) => transport.write(bytes),
       close: () => transport.close(),

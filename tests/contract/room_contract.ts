@@ -1,8 +1,7 @@
 /** What a transport must do that is read into memory of the caller, and that fills it. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { deadline, delay } from "@std/async";
-import type { LendingTransport } from "../../src/transport/transport.ts";
+import { deadline } from "@std/async";
 import { test } from "../support/test.ts";
 import { differsAt, KIB, MIB, pattern, readExactly, writePattern } from "./pattern.ts";
 import type { Check, Leaf } from "./transport_contract.ts";
@@ -143,38 +142,6 @@ export function roomContract(leaf: Leaf, check: Check): void {
     assertComes(await reading, first);
     assert(isMarked(second));
   });
-
-  if (leaf.lends) {
-    check("what is lent is the caller's until the next read, with what stands before it", async ({ near, far }) => {
-      const lending = near as LendingTransport;
-      const total = 6 * MIB;
-      const writing = writePattern(far, total, [2 * MIB, 5, 300 * KIB + 7]);
-      const room = new Uint8Array(4 * KIB);
-      const lent = new Set<ArrayBufferLike>();
-      let loans = 0;
-      for (let at = 0, turn = 0; at < total; turn++) {
-        const chunk = await lending.readLent(room);
-        assert(chunk !== undefined && chunk.byteLength > 0);
-        // Every third time it may come while it waits, in between at once.
-        if (turn % 3 === 0) await delay(2);
-        assertEquals(differsAt(chunk, at), -1);
-        at += chunk.byteLength;
-        if (chunk.buffer === room.buffer) continue;
-        loans++;
-        lent.add(chunk.buffer);
-        new Uint8Array(chunk.buffer, 0, chunk.byteOffset + chunk.byteLength).fill(MARK);
-      }
-      await writing;
-      assert(lent.size <= loans / 2, `${lent.size} buffers for ${loans} loans`);
-      // A short one is copied.
-      const reading = lending.readLent(room);
-      await far.write(pattern(0, 9));
-      const chunk = await reading;
-      assertComes(chunk, room);
-      assertEquals(chunk, pattern(0, 9));
-      assertStrictEquals(chunk?.buffer, room.buffer);
-    });
-  }
 
   test(`${leaf.name}: connections that are read at the same time never mix`, async () => {
     const pairs = await Promise.all(Array.from({ length: 4 }, () => leaf.pair()));

@@ -39,6 +39,7 @@ export function socketLeaf(name: string, { dial, form, brings, lends = false }: 
     name: `${name} over ${form}`,
     brings,
     lends,
+    tells: true,
     // The `node:tls` of Deno 2.9 reads the raw socket on while its TLS socket is paused.
     neverStalls: secure && "Deno" in globalThis ? ["near", "far"] : [],
     async pair() {

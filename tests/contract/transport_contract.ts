@@ -7,6 +7,7 @@ import type { Transport } from "../../src/transport/transport.ts";
 import { test } from "../support/test.ts";
 import { differsAt, KIB, MIB, pattern, readExactly, writePattern } from "./pattern.ts";
 import { roomContract } from "./room_contract.ts";
+import { tellingContract } from "./telling_contract.ts";
 
 /** Two joined transports; disposing closes both and leaves nothing behind. */
 export interface Pair extends AsyncDisposable {
@@ -23,6 +24,8 @@ export interface Leaf {
   readonly brings?: "chunks" | undefined;
   /** Memory of its own into which it reads again and again. @default {false} */
   readonly lends?: boolean;
+  /** Tells takers what has come. @default {false} */
+  readonly tells?: boolean;
   pair(): Promise<Pair>;
 }
 
@@ -205,6 +208,7 @@ export function transportContract(leaf: Leaf): void {
   }
 
   roomContract(leaf, check);
+  if (leaf.tells) tellingContract(leaf, check);
 }
 
 /** Writes 64 KiB at a time until a write does not resolve, which it must before {@linkcode BOUND}. */

@@ -5,15 +5,18 @@ import type { Gap } from "../../mod.ts";
 import { add, addBytes, channels, ready, task } from "./tally.ts";
 
 const redis = new Client(`redis://127.0.0.1:${task.port}`);
+await (task.payload === "text" ? readText() : readBytes());
 
-if (task.payload === "text") {
+async function readText(): Promise<void> {
   const pubsub = await redis.subscribe(channels);
   ready();
   for await (const { channel, payload, gap } of pubsub) {
     if (gap !== undefined) lost(gap);
     add(channel, payload);
   }
-} else {
+}
+
+async function readBytes(): Promise<void> {
   const pubsub = await redis.subscribe(channels, { codec: bytes });
   ready();
   for await (const { channel, payload, gap } of pubsub) {

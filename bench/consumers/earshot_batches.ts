@@ -5,8 +5,9 @@ import type { Gap } from "../../mod.ts";
 import { add, addBytes, channels, ready, task } from "./tally.ts";
 
 const redis = new Client(`redis://127.0.0.1:${task.port}`);
+await (task.payload === "text" ? readText() : readBytes());
 
-if (task.payload === "text") {
+async function readText(): Promise<void> {
   const pubsub = await redis.subscribe(channels);
   ready();
   for await (const batch of pubsub.batches()) {
@@ -15,7 +16,9 @@ if (task.payload === "text") {
       add(channel, payload);
     }
   }
-} else {
+}
+
+async function readBytes(): Promise<void> {
   const pubsub = await redis.subscribe(channels, { codec: bytes });
   ready();
   for await (const batch of pubsub.batches()) {

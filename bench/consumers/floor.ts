@@ -24,7 +24,11 @@ class Least implements AsyncIterableIterator<Message> {
   }
 }
 
-for await (const { channel, payload, gap } of new Least()) {
-  if (gap !== undefined) throw new Error("The floor tells no gaps");
-  add(channel, payload);
+await consume();
+
+async function consume(): Promise<void> {
+  for await (const { channel, payload, gap } of new Least()) {
+    if (gap !== undefined) throw new Error("The floor tells no gaps");
+    add(channel, payload);
+  }
 }

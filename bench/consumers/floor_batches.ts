@@ -4,11 +4,15 @@ import type { Message } from "../../mod.ts";
 import { group, more } from "./floor_source.ts";
 import { add } from "./tally.ts";
 
-for (;;) {
-  const batch: Message[] = [];
-  if (group(batch) === 0) await more();
-  for (const { channel, payload, gap } of batch) {
-    if (gap !== undefined) throw new Error("The floor tells no gaps");
-    add(channel, payload);
+await consume();
+
+async function consume(): Promise<void> {
+  for (;;) {
+    const batch: Message[] = [];
+    if (group(batch) === 0) await more();
+    for (const { channel, payload, gap } of batch) {
+      if (gap !== undefined) throw new Error("The floor tells no gaps");
+      add(channel, payload);
+    }
   }
 }

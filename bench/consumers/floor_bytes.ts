@@ -95,4 +95,8 @@ class Least implements AsyncIterableIterator<Uint8Array> {
   }
 }
 
-for await (const bytes of new Least()) addBytes(name, bytes);
+await consume();
+
+async function consume(): Promise<void> {
+  for await (const bytes of new Least()) addBytes(name, bytes);
+}

@@ -139,17 +139,21 @@ const seen = contents(parts, names);
 let [count, checksum, from, before, outcome] = [0, 0, 0, 0, 0];
 await using feed = new Feed();
 const messages = reader === "floor" ? new Least(seen) : await subscribe();
-const started = performance.now();
-for await (const { channel, payload, gap } of messages) {
-  if (gap !== undefined) throw new Error(`Messages were lost: ${gap.dropped}`);
-  checksum = fold(checksum, channel, payload);
-  if (++count % STRIDE !== 0) continue;
-  const now = performance.now();
-  if (from === 0 && now - started >= warmUpMs) [from, before] = [now, count];
-  if (from === 0 || now - from < measureMs) continue;
-  outcome = (count - before) / (now - from) * 1e3;
-  break;
-}
+await consume();
 if (checksum !== expected(seen, count)) throw new Error(`Other messages came than were fed: ${count}`);
 fs.writeSync(1, `${JSON.stringify(outcome satisfies OrderOutcome)}\n`);
 process.exit(0);
+
+async function consume(): Promise<void> {
+  const started = performance.now();
+  for await (const { channel, payload, gap } of messages) {
+    if (gap !== undefined) throw new Error(`Messages were lost: ${gap.dropped}`);
+    checksum = fold(checksum, channel, payload);
+    if (++count % STRIDE !== 0) continue;
+    const now = performance.now();
+    if (from === 0 && now - started >= warmUpMs) [from, before] = [now, count];
+    if (from === 0 || now - from < measureMs) continue;
+    outcome = (count - before) / (now - from) * 1e3;
+    break;
+  }
+}

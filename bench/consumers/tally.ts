@@ -2,6 +2,8 @@
  * What every reader of the firehose does with a message: counts it, folds it into the checksum and, when the time is
  * over, tells what it saw in one line of JSON and ends the process.
  *
+ * Whoever awaits each message does so in a function: on Bun every `await` at the top level of a module takes 40 ns more.
+ *
  * @module
  */
 

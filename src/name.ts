@@ -88,13 +88,14 @@ export function publicNames(names: Names): readonly string[] {
 
 /** As nearly all names are: they are looked at as one text, since of many most are looked at before anything is compiled. */
 function arePlain(names: readonly Name[]): names is readonly string[] {
-  if (!names.every(isText)) return false;
+  if (!areTexts(names)) return false;
   const text = names.join("\n");
   return text.isWellFormed() && !text.includes(PRIVATE);
 }
 
-function isText(name: Name): name is string {
-  return typeof name === "string";
+function areTexts(names: readonly Name[]): names is readonly string[] {
+  for (let i = 0; i < names.length; i++) if (typeof names[i] !== "string") return false;
+  return true;
 }
 
 /**

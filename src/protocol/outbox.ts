@@ -14,7 +14,7 @@ import { Ring } from "../ring.ts";
 import { KINDS } from "./kind.ts";
 import type { Place } from "./subscriptions.ts";
 
-/** So many names in a row have a command each; a command of those that follow carries at most so many of them. */
+/** So many names have a command each, also the first of those asked for one by one; a command of more carries at most so many. */
 const FEW_NAMES = 16;
 const MOST_NAMES = 256;
 /** About so many bytes are sent at a time: while a server answers them, the next are written. */
@@ -97,11 +97,12 @@ export class Outbox {
 
   /** The same for names in a row. */
   askAll(type: SubscriptionCommand["type"], kind: Kind, places: Place[]): void {
+    const areFew = this.#named + places.length <= FEW_NAMES;
     let at = 0;
     while (at < places.length) {
       const last = this.#unwritten.at(-1);
       const joins = last !== undefined && isOpen(last, type, kind);
-      if (joins || this.#named < FEW_NAMES || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
+      if (joins || areFew || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
       else {
         this.#push(commandOf(type, kind, places.slice(at, at += MOST_NAMES)));
       }

@@ -69,20 +69,20 @@ export interface OpenPlace extends Place {
  * Nine fields would take 32 bytes more than eight on Bun.
  */
 export class Entry implements OpenPlace {
-  readonly kind: Kind;
-  readonly name: string;
+  declare readonly kind: Kind;
+  declare readonly name: string;
   /** `known`: it is not wanted, but something is kept for it. `gone`: it is in no table. */
-  wish: "wanted" | "known" | "gone";
-  state: SubscriptionState;
-  owner: Subscriptions | undefined;
+  declare wish: "wanted" | "known" | "gone";
+  declare state: SubscriptionState;
+  declare owner: Subscriptions | undefined;
   /** Who waits for it: nearly always one call, so that it costs no collection of its own. Kept by `Calls`. */
-  waiting: Call | Set<Call> | undefined;
+  declare waiting: Call | Set<Call> | undefined;
   /** Who takes its messages. Kept by the hub. */
-  holder: Receiver | undefined;
+  declare holder: Receiver | undefined;
   /** What was looked up after it the last time. */
-  next: Entry;
+  declare next: Entry;
 
-  /** An entry that is in no table yet. Initializers of the fields would be one more call for each. */
+  /** An entry that is in no table yet. Fields that are not only declared would be one more call for each. */
   constructor(kind: Kind, name: string) {
     this.kind = kind;
     this.name = name;

@@ -109,7 +109,13 @@ export class Roster {
 
   /** What the live connection has confirmed; `"refusals"` where that does not tell alone where a wanted name stands. */
   get known(): Subscriptions | undefined | "refusals" {
-    return KIND_NAMES.every((kind) => this.#denials[kind].size === 0) ? this.#confirmed() : "refusals";
+    return this.hasDenials ? "refusals" : this.#confirmed();
+  }
+
+  /** Was any name refused? */
+  get hasDenials(): boolean {
+    const { channel, pattern, shard } = this.#denials;
+    return channel.size + pattern.size + shard.size > 0;
   }
 
   /** Are these names at rest? */

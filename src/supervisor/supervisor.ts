@@ -328,7 +328,7 @@ export class Supervisor {
 
   /** The same of names in a row; nearly always nobody hears of it but a call that waits. */
   #settled({ did: type, kind, places, from, to }: Settled): void {
-    if (this.#canary !== undefined || this.#listener.hearsEvents() || this.#roster.denials().length > 0) {
+    if (this.#canary !== undefined || this.#listener.hearsEvents() || this.#roster.hasDenials) {
       for (const { name } of places.slice(from, to)) {
         const event = { type, kind, name, isAtRest: true };
         if (isPrivate(name)) this.#overhear(event);
@@ -343,7 +343,7 @@ export class Supervisor {
   /** The names that are refused are asked for again, in a while. */
   #retryLater(): void {
     const { deniedRetryMs, link } = this.#options;
-    if (this.#retry !== undefined || deniedRetryMs === Infinity || this.#roster.denials().length === 0) return;
+    if (this.#retry !== undefined || deniedRetryMs === Infinity || !this.#roster.hasDenials) return;
     this.#retry = link.clock.after(deniedRetryMs, () => {
       this.#retry = undefined;
       for (const { kind, name } of this.#roster.denials()) this.#line.sync(kind, name);

@@ -20,19 +20,19 @@ export interface Turn<T> {
   measure(): Promise<T>;
 }
 
-/** So many rounds there are in any case, late or not. */
+/** So many rounds there are in any case, late or not, where a suite does not need more. */
 const LEAST_ROUNDS = 3;
 /** Whoever has failed so often is measured no more: each time may have taken as long as anything is waited for. */
 const MOST_FAILURES = 2;
 
-/** Lets everybody have a turn in every round. */
-export async function takeTurns<T>(ground: Ground, turns: readonly Turn<T>[]): Promise<void> {
+/** Lets everybody have a turn in every round; `least` of them are made in any case, where so many are asked for. */
+export async function takeTurns<T>(ground: Ground, turns: readonly Turn<T>[], least = LEAST_ROUNDS): Promise<void> {
   const { plan: { rounds }, log } = ground;
   const from = performance.now();
   let round = 1;
   for (; round <= rounds; round++) {
     const took = (performance.now() - from) / (round - 1);
-    if (round > LEAST_ROUNDS && performance.now() + took > ground.untilMs) {
+    if (round > least && performance.now() + took > ground.untilMs) {
       log(`no time for more than ${round - 1} rounds`);
       break;
     }

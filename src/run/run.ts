@@ -47,9 +47,10 @@ export class Run {
   state: "flowing" | "halted" | "resting" = "flowing";
   /** Goes on after a rest, at once; set by whoever hands out what was read, and waits to be asked. */
   more: (() => void) | undefined;
-  #topics: Topic[] = [];
-  #from = new Int32Array(MOST_MESSAGES);
-  #to = new Int32Array(MOST_MESSAGES);
+  /** For each message its topic, and where its payload starts and ends. */
+  readonly topics: Topic[] = [];
+  readonly from = new Int32Array(MOST_MESSAGES);
+  readonly to = new Int32Array(MOST_MESSAGES);
   #bytes: Uint8Array = EMPTY;
   #memory: "kept" | "reused" = "reused";
   /** The group that was looked at last: its first message, and the one behind its last. */
@@ -97,9 +98,9 @@ export class Run {
   add(topic: Topic, from: number, to: number): boolean {
     const i = this.count;
     if (i === MOST_MESSAGES) return false;
-    this.#topics[i] = topic;
-    this.#from[i] = from;
-    this.#to[i] = to;
+    this.topics[i] = topic;
+    this.from[i] = from;
+    this.to[i] = to;
     this.count = i + 1;
     return true;
   }
@@ -112,25 +113,25 @@ export class Run {
 
   /** From the first payload to the last, in bytes. */
   get span(): number {
-    return this.#to[this.count - 1]! - this.#from[0]!;
+    return this.to[this.count - 1]! - this.from[0]!;
   }
 
   /** What message `i` was published on. */
   topic(i: number): Topic {
-    return this.#topics[i]!;
+    return this.topics[i]!;
   }
 
   /** How long the payload of message `i` is, in bytes. */
   size(i: number): number {
-    return this.#to[i]! - this.#from[i]!;
+    return this.to[i]! - this.from[i]!;
   }
 
   /** The payload of message `i` as text; a byte that is not UTF-8 becomes U+FFFD. */
   text(i: number): string {
     if (i >= this.#end || i < this.#first) this.#look(i);
     if (this.#decoded === "not yet") this.#decode();
-    const from = this.#from[i]!;
-    const to = this.#to[i]!;
+    const from = this.from[i]!;
+    const to = this.to[i]!;
     if (this.#decoded === "whole") return this.#text.substring(from - this.#start, to - this.#start);
     return this.#decoded === "ascii"
       ? this.#decoder.ascii!.decode(this.#bytes, from, to)
@@ -147,9 +148,9 @@ export class Run {
     if (this.#decoded === "not yet") this.#decode();
     if (this.#decoded === "apart") return i;
     // Of one that is alone the text may be shorter.
-    if (this.#decoded === "whole" && this.#text.length < this.#to[this.#end - 1]! - this.#start) return i;
+    if (this.#decoded === "whole" && this.#text.length < this.to[this.#end - 1]! - this.#start) return i;
     const end = Math.min(this.#endOfSame(i), i + most - into.length);
-    const [topics, starts, ends, start, text] = [this.#topics, this.#from, this.#to, this.#start, this.#text];
+    const [topics, starts, ends, start, text] = [this.topics, this.from, this.to, this.#start, this.#text];
     let at = into.length;
     if (this.#decoded === "whole") {
       for (; i < end; i++) {
@@ -170,7 +171,7 @@ export class Run {
 
   /** The first message of the group behind `i` that is for somebody else. */
   #endOfSame(i: number): number {
-    const topics = this.#topics;
+    const topics = this.topics;
     const { route } = topics[i]!;
     const last = this.#end;
     while (++i < last && topics[i]!.route === route);
@@ -179,7 +180,7 @@ export class Run {
 
   /** The payload of message `i`, to be looked at now: its bytes are written to again. */
   view(i: number): Uint8Array {
-    return this.#bytes.subarray(this.#from[i]!, this.#to[i]!);
+    return this.#bytes.subarray(this.from[i]!, this.to[i]!);
   }
 
   /** The payload of message `i`, to be kept. It may share a buffer with others, as long as {@linkcode SPAN_BYTES} says. */
@@ -187,10 +188,10 @@ export class Run {
     if (i >= this.#end || i < this.#first) this.#look(i);
     const start = this.#start;
     if (this.#end - this.#first > 1) {
-      this.#copy ??= this.#bytes.slice(start, this.#to[this.#end - 1]);
-      return this.#copy.subarray(this.#from[i]! - start, this.#to[i]! - start);
+      this.#copy ??= this.#bytes.slice(start, this.to[this.#end - 1]);
+      return this.#copy.subarray(this.from[i]! - start, this.to[i]! - start);
     }
-    return this.#isShareable(i) ? this.view(i) : this.#bytes.slice(start, this.#to[i]);
+    return this.#isShareable(i) ? this.view(i) : this.#bytes.slice(start, this.to[i]);
   }
 
   /** May the payload be kept where it is? Its memory stays as it is, and is not much more. */
@@ -201,12 +202,12 @@ export class Run {
 
   /** Finds the group that begins with message `i`. */
   #look(i: number): void {
-    const start = this.#from[i]!;
+    const start = this.from[i]!;
     let most = LONGEST_SPAN_BYTES;
     let end = i;
     do {
-      const to = this.#to[end]!;
-      const span = Math.max(SPAN_BYTES, SPAN_PAYLOADS * (to - this.#from[end]!));
+      const to = this.to[end]!;
+      const span = Math.max(SPAN_BYTES, SPAN_PAYLOADS * (to - this.from[end]!));
       if (span < most) most = span;
       if (end > i && to - start > most) break;
     } while (++end < this.count);
@@ -225,7 +226,7 @@ export class Run {
       this.#apart--;
       return;
     }
-    const [from, to] = [this.#start, this.#to[this.#end - 1]!];
+    const [from, to] = [this.#start, this.to[this.#end - 1]!];
     const { part, ascii } = this.#decoder;
     if (ascii === undefined || (alone && to - from <= SHORT_ALONE)) {
       this.#text = part(this.#bytes, from, to);

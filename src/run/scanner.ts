@@ -24,8 +24,8 @@ import type { Kind } from "../message.ts";
 import { KIND_NAMES, KINDS } from "../protocol/kind.ts";
 import type { Inbox } from "../resp/buffer.ts";
 import type { Reader, ReaderLimits } from "../resp/reader.ts";
-import type { Run } from "./run.ts";
-import { type Header, type Topic, Topics } from "./topics.ts";
+import { MOST_MESSAGES, type Run } from "./run.ts";
+import { type Header, isHeader, LENGTH, NEXT, ROW, Topics } from "./topics.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -148,15 +148,25 @@ export class Scanner {
     run.begin(bytes, inbox.memory);
     this.#needed = 0;
     let at = start;
+    let { all, rows, words, last: row } = topics;
+    const { topics: found, from: froms, to: tos } = run;
+    let count = 0;
     /** The length of the payload before, and the words in which it and its CR LF were written, where these take two. */
     let length = 0;
     let digits = 0;
     let first = 0;
     let last = 0;
-    while (end - at >= SHORTEST) {
-      const topic = topics.guess(view, at, end - at) ?? this.#find(inbox, at);
-      if (topic === undefined) break;
-      const line = at + topics.length;
+    while (end - at >= SHORTEST && count < MOST_MESSAGES) {
+      if (!isHeader(words, rows, row, view, at, end)) {
+        const next = rows[row + NEXT]!;
+        if (isHeader(words, rows, next, view, at, end)) row = next;
+        else {
+          topics.last = row;
+          if (!this.#find(inbox, at)) break;
+          ({ all, rows, words, last: row } = topics);
+        }
+      }
+      const line = at + rows[row + LENGTH]!;
       let from = line + digits;
       if (digits < 4 || end < from || view.getInt32(line, true) !== first || view.getInt32(from - 4, true) !== last) {
         from = this.#readLength(bytes, line);
@@ -174,16 +184,21 @@ export class Scanner {
         if (!isBroken && length <= LONGEST_IN_PLACE) this.#needed = (to < end ? to + 2 : to + 1) - at;
         break;
       }
-      if (view.getInt16(to, true) !== CR_LF || !run.add(topic, from, to)) break;
+      if (view.getInt16(to, true) !== CR_LF) break;
+      found[count] = all[row / ROW]!;
+      froms[count] = from;
+      tos[count++] = to;
       at = to + 2;
     }
+    topics.last = row;
+    run.count = count;
     return at;
   }
 
-  /** Reads the header that begins at `at`; gives the topic that it names, undefined where there is none. */
-  #find({ bytes, view, end }: Inbox, at: number): Topic | undefined {
+  /** Reads the header that begins at `at`, whose topic is then the last; false where there is none. */
+  #find({ bytes, view, end }: Inbox, at: number): boolean {
     const beginning = BEGINNINGS.find((one) => one.isAt(view, at, this.#arrays));
-    if (beginning === undefined) return undefined;
+    if (beginning === undefined) return false;
     const read = this.#read;
     read.kind = beginning.kind;
     read.at = at;
@@ -193,12 +208,13 @@ export class Scanner {
       read.patternTo = from + this.#length;
       from = isNext(bytes, read.patternTo) ? this.#readLength(bytes, read.patternTo + 3) : -1;
     }
-    if (from < 0) return undefined;
+    if (from < 0) return false;
     read.channelFrom = from;
     read.channelTo = from + this.#length;
-    if (read.channelTo + 3 > end || !isNext(bytes, read.channelTo)) return undefined;
+    if (read.channelTo + 3 > end || !isNext(bytes, read.channelTo)) return false;
     read.length = read.channelTo + 3 - at;
-    return this.#topics.find(bytes, view, read);
+    this.#topics.find(bytes, view, read);
+    return true;
   }
 
   /** Reads a length and its CR LF into `#length`; gives where that ends, or a negative number. */

@@ -156,7 +156,10 @@ export class Hub {
   }
 
   #find(topic: Topic): Route {
-    return topic.route = this.#routeTo(this.#receiverOf(topic));
+    const receiver = this.#receiverOf(topic);
+    let route = this.#routes.get(receiver);
+    if (route === undefined) this.#routes.set(receiver, route = { receiver, found: this.#version });
+    return topic.route = route;
   }
 
   #receiverOf(topic: Topic): Receiver | undefined {
@@ -165,12 +168,6 @@ export class Hub {
     const entry = this.#subscriber.desired.find(topic.kind, topic.pattern ?? topic.channel);
     if (entry !== undefined) topic.name(entry.name);
     return entry?.holder;
-  }
-
-  #routeTo(receiver: Receiver | undefined): Route {
-    let route = this.#routes.get(receiver);
-    if (route === undefined) this.#routes.set(receiver, route = { receiver, found: this.#version });
-    return route;
   }
 
   #changed(): void {

@@ -103,9 +103,7 @@ export class Outbox {
       const last = this.#unwritten.at(-1);
       const joins = last !== undefined && isOpen(last, type, kind);
       if (joins || areFew || KINDS[kind].revocable) this.ask(type, kind, places[at++]!);
-      else {
-        this.#push(commandOf(type, kind, places.slice(at, at += MOST_NAMES)));
-      }
+      else this.#push(commandOf(type, kind, places.slice(at, at += MOST_NAMES)));
     }
   }
 

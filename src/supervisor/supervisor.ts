@@ -111,7 +111,7 @@ export class Supervisor {
     this.#line.sync(kind, name);
     this.#calls.look(kind, name);
     // The last one that kept a loss going.
-    if (denied && this.#roster.denials().length === 0) this.#recover("denied");
+    if (denied && !this.#roster.hasDenials) this.#recover("denied");
   }
 
   /**

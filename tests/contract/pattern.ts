@@ -5,6 +5,9 @@ import type { Transport } from "../../src/transport/transport.ts";
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
+/** What a caller writes to memory that is its own again; the pattern has no long run of it. */
+export const MARK = 0x5a;
+
 export async function writePattern(to: Transport, total: number, sizes: readonly number[]): Promise<void> {
   for (let position = 0, turn = 0; position < total; turn++) {
     const size = Math.min(sizes[turn % sizes.length] ?? 1, total - position);

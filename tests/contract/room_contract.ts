@@ -3,13 +3,11 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { test } from "../support/test.ts";
-import { differsAt, KIB, MIB, pattern, readExactly, writePattern } from "./pattern.ts";
+import { differsAt, KIB, MARK, MIB, pattern, readExactly, writePattern } from "./pattern.ts";
 import type { Check, Leaf } from "./transport_contract.ts";
 
 /** No test may hang. */
 const LIMIT_MS = 20_000;
-/** What the caller writes to memory that is its own again; the pattern has no long run of it. */
-const MARK = 0x5a;
 
 export function roomContract(leaf: Leaf, check: Check): void {
   check("a short read fills its room from the start, and nothing beside it", async ({ near, far }) => {

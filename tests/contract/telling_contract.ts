@@ -4,11 +4,12 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { delay } from "@std/async";
 import type { ConnectionError } from "../../src/errors.ts";
 import { promised, type Taker, type TellingTransport, type Transport } from "../../src/transport/transport.ts";
-import { differsAt, KIB, MIB, pattern, writePattern } from "./pattern.ts";
+import { until } from "../support/until.ts";
+import { differsAt, KIB, MARK, MIB, pattern, writePattern } from "./pattern.ts";
 import type { Check, Leaf } from "./transport_contract.ts";
 
-/** What the taker writes to memory that is its own; the pattern has no long run of it. */
-const MARK = 0x5a;
+/** Nothing that is to be told takes longer, in milliseconds. */
+const LIMIT_MS = 10_000;
 
 export function tellingContract(leaf: Leaf, check: Check): void {
   for (const roomBytes of [1, 100, 4 * KIB, 256 * KIB]) {
@@ -33,7 +34,7 @@ export function tellingContract(leaf: Leaf, check: Check): void {
       // What is there already may come in the same turn, and before it.
       if (told % 2 === 0) await delay(1);
       listener.read();
-      await until(() => listener.told === told);
+      await until(`it is told ${told} times`, LIMIT_MS, () => listener.told === told);
     }
     listener.read();
     assertEquals([await listener.over, listener.wrongAt], [undefined, undefined]);
@@ -44,7 +45,7 @@ export function tellingContract(leaf: Leaf, check: Check): void {
     first.read();
     assertThrows(() => second.read(), TypeError, "Cannot read: an earlier read is still pending");
     await far.write(pattern(0, 10));
-    await until(() => first.told > 0);
+    await until("the first is told", LIMIT_MS, () => first.told > 0);
     assertEquals([first.at, second.told], [10, 0]);
   });
 
@@ -61,7 +62,7 @@ export function tellingContract(leaf: Leaf, check: Check): void {
     const listener = new Listener(near, 64, "closes");
     listener.read();
     await Promise.allSettled([far.write(pattern(0, 10 * KIB)), far.write(pattern(0, MIB))]);
-    await until(() => listener.told > 0);
+    await until("it is told", LIMIT_MS, () => listener.told > 0);
     await delay(5);
     assertEquals(listener.told, 1);
     assertEquals(await near.read(), undefined);
@@ -143,8 +144,4 @@ class Listener implements Taker {
     this.told++;
     this.#end(error);
   }
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await delay(1);
 }

@@ -144,12 +144,10 @@ function tlsOptions({ caCerts, cert, key, serverName }: TlsOptions, host: string
 }
 
 /**
- * What every socket of the thread reads into that brings little. Node asks for the memory of the next read when a call
- * returns, and the taker may not want more yet, so that memory cannot be a room; but it calls before it reads another
- * socket, so all of them can share it, and an idle connection holds none.
- *
- * The copy into the room takes 37 ns of a message of 1 KiB, of some 450, so what brings much lends instead. With 128 KiB
- * such a message takes a tenth more. A room below this size leaves a rest, which costs an allocation.
+ * What the sockets of the thread read into. Node asks for the memory of the next read when a call returns: that is the room
+ * of a taker who wants more by then, where little came. Who does not has no room; but Node calls before it reads another
+ * socket, so all can share this, and an idle connection holds none. The copy into the room takes 37 ns of a message of 1 KiB,
+ * of some 450, so what brings much lends instead. With 128 KiB such a message takes a tenth more.
  */
 const SCRATCH = new Uint8Array(256 * 1024);
 
@@ -161,10 +159,7 @@ const LONG_BYTES = 64 * 1024;
 const SHORT_READS = 8;
 /** In front of what is lent there is room for the beginning of a message, in bytes. */
 const FRONT_BYTES = 8 * 1024;
-
-const NOTHING = new Uint8Array(0);
-
-/** A chunk up to this length, in bytes, is copied into the room, though it may stay where it is. */
+/** Up to this length, in bytes, a chunk is copied into the room, though it may stay where it is; a read was a short one. */
 const SHORT_BYTES = 1024;
 
 /**
@@ -183,30 +178,39 @@ class Inbox {
   /** Where the socket is to put the next bytes, and whether that may be lent. */
   target = SCRATCH;
   memory: "kept" | "lent" = "kept";
+  /** Memory of its own, while much comes. */
+  #long: Uint8Array<ArrayBuffer> | undefined;
   #shortReads = 0;
 
   constructor(socket: "plain" | "secure") {
     this.#flow = socket === "secure" && "Deno" in globalThis ? "not to be paused" : "flowing";
   }
 
-  /** So many bytes were put into {@linkcode target}; `false` when the socket should pause. */
+  /** So many bytes were put into {@linkcode target}, which may be another one then; `false` when the socket should pause. */
   filled(count: number): boolean {
-    const bytes = this.target.subarray(0, count);
     const taker = this.#taker;
-    if (count < LONG_BYTES) {
-      if (this.target !== SCRATCH && ++this.#shortReads === SHORT_READS) this.target = SCRATCH;
-    } else if (taker !== undefined && this.#memory === "lent" && this.#flow === "flowing") {
-      this.#shortReads = 0;
-      if (this.target !== SCRATCH) {
-        this.#taker = undefined;
-        taker.took(bytes, "lent");
-        // Nothing more may come before the loan is over.
-        if (this.#taker === undefined) this.#flow = "paused";
-        return this.#flow === "flowing";
-      }
-      this.target = new Uint8Array(FRONT_BYTES + SCRATCH.length).subarray(FRONT_BYTES);
-    }
-    return this.push(bytes, "lent");
+    if (taker !== undefined && this.target === this.#room) {
+      this.#taker = undefined;
+      taker.filled(count);
+    } else if (!this.#lend(count)) this.push(this.target.subarray(0, count), "lent");
+    const isRoom = count <= SHORT_BYTES && this.#taker !== undefined && this.#room !== undefined;
+    this.target = this.#long ?? (isRoom ? this.#room! : SCRATCH);
+    return this.#flow !== "paused";
+  }
+
+  /** Lends what came where that is in memory of its own; makes such memory, where much came. */
+  #lend(count: number): boolean {
+    const [taker, long] = [this.#taker, this.#long];
+    this.#shortReads = count < LONG_BYTES ? this.#shortReads + 1 : 0;
+    if (this.#shortReads >= SHORT_READS) this.#long = undefined;
+    if (count < LONG_BYTES || taker === undefined || this.#memory === "kept" || this.#flow !== "flowing") return false;
+    this.#long ??= new Uint8Array(FRONT_BYTES + SCRATCH.length).subarray(FRONT_BYTES);
+    if (long === undefined) return false;
+    this.#taker = undefined;
+    taker.took(long.subarray(0, count), "lent");
+    // Nothing more may come before the loan is over.
+    if (this.#taker === undefined) this.#flow = "paused";
+    return true;
   }
 
   /** Takes bytes, of memory that is `"lent"` until this returns; `false` when the socket should pause. */
@@ -269,6 +273,7 @@ class Inbox {
   }
 }
 
+const NOTHING = new Uint8Array(0);
 const TAKEN = Promise.resolve();
 
 class NodeTransport implements TellingTransport {

@@ -8,6 +8,7 @@ import fs from "node:fs";
 import net from "node:net";
 import process from "node:process";
 import { encodeCommand } from "../../src/resp/writer.ts";
+import { subscribeAlone } from "./floor_alone.ts";
 import { sharedClock } from "./latency_clock.ts";
 
 /** What the program is told. */
@@ -67,6 +68,12 @@ const SUBSCRIBERS: Readonly<Record<string, Subscriber>> = {
     const redis = bunClient(`redis://${HOST}:${port}`);
     await redis.connect();
     await redis.subscribe(channel, consume);
+  },
+  async floor({ port, channel }, consume) {
+    const messages = await subscribeAlone(port, channel, STAMP_BYTES);
+    iterate(async () => {
+      for await (const { payload } of messages) consume(payload);
+    });
   },
   raw,
 };

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { delay } from "@std/async";
 import type { ConnectionError } from "../../src/errors.ts";
 import { promised, type Taker, type TellingTransport, type Transport } from "../../src/transport/transport.ts";
+import { Dice } from "../support/dice.ts";
 import { until } from "../support/until.ts";
 import { differsAt, KIB, MARK, MIB, pattern, writePattern } from "./pattern.ts";
 import type { Check, Leaf } from "./transport_contract.ts";
@@ -56,6 +57,45 @@ export function tellingContract(leaf: Leaf, check: Check): void {
       near.close();
       assertEquals([await listener.over, listener.told], [undefined, 1]);
     }
+  });
+
+  check("a room is written to while it waits, and not after that", async ({ near, far }) => {
+    // Short ones, each of which may come while one room waits, or none.
+    const counts = [10, 20, 30, 1_000, 10, 10, 10, 300, 1];
+    const dice = new Dice(71);
+    let at = 0;
+    let told = 0;
+    let wrongAt: number | undefined;
+    let waiting: Uint8Array<ArrayBuffer> | undefined;
+    const rooms = Array.from({ length: 3 }, () => new Uint8Array(2 * KIB).fill(MARK));
+    const read = () => {
+      const room = waiting = dice.pick(rooms);
+      const took = (chunk: Uint8Array) => {
+        told++;
+        if (differsAt(chunk, at) !== -1) wrongAt ??= at;
+        at += chunk.byteLength;
+        room.fill(MARK);
+        waiting = undefined;
+        if (dice.next() < 2 / 3) read();
+      };
+      const taker: Taker = { filled: (count) => took(room.subarray(0, count)), took, ended: () => {} };
+      (near as TellingTransport).readFor(taker, room);
+    };
+    let sent = 0;
+    for (let turn = 0; turn < 60; turn++) {
+      const count = counts[turn % counts.length]!;
+      await far.write(pattern(sent, count));
+      sent += count;
+      await delay(1);
+      for (const room of rooms) assert(room === waiting || room.every((byte) => byte === MARK));
+      if (waiting === undefined) read();
+    }
+    for (let turns = 0; at < sent && turns < LIMIT_MS; turns++) {
+      if (waiting === undefined) read();
+      await delay(1);
+    }
+    assertEquals([at, wrongAt], [sent, undefined]);
+    assert(told > 20);
   });
 
   check("a taker may close when it is told, and hears nothing more", async ({ near, far }) => {

@@ -35,7 +35,7 @@ interface Client {
   readonly label: string;
   /** Of `consumers/latency.ts`. */
   readonly name: string;
-  readonly role: "ours" | "peer" | "raw";
+  readonly role: "ours" | "peer" | "raw" | "floor";
   /** Left out of a quick look. */
   readonly slow?: boolean;
 }
@@ -46,6 +46,7 @@ const CLIENTS: readonly Client[] = [
   { label: "ioredis 5, callback", name: "ioredis", role: "peer" },
   { label: "iovalkey, callback", name: "iovalkey", role: "peer", slow: true },
   { label: "raw socket", name: "raw", role: "raw" },
+  { label: "floor, `for await`", name: "floor", role: "floor", slow: true },
 ];
 const BUN_CLIENT: Client = { label: "Bun's own client, callback", name: "bun", role: "peer" };
 const C = "C";
@@ -168,8 +169,8 @@ function render({ series }: LatencyOutcome): string {
   const rates = [...new Set(series.map(({ rate }) => rate))];
   return [
     "A publisher in C writes the time into every message and sends it over a raw socket; the consumer, another process, " +
-    "reads the same clock when it has the payload as text. Microseconds from the one to the other. The floor is the raw " +
-    "socket: there is nothing between it and the consumer.",
+    "reads the same clock when it has the payload as text. Microseconds from the one to the other. Between the raw socket " +
+    "and the consumer there is nothing; the floor does what no client can leave out for a message that comes by itself.",
     ...rates.map((rate) => rateTable(rate, series.filter((one) => one.rate === rate))),
   ].join("\n\n");
 }
@@ -212,7 +213,7 @@ function p99(latency: Latency): number {
   return latency.p99;
 }
 
-/** Over that of the best peer of a runtime. What the runtime's raw socket comes to is the floor. */
+/** Over that of the best peer of a runtime. */
 function toBest(all: readonly Series[], one: Series, of: (latency: Latency) => number, runtime: string): number[] {
   const peers = all.filter((other) => other.role === "peer" && other.runtime === runtime);
   return ratios(each(one.rounds, of), best(peers.map(({ rounds }) => each(rounds, of)), "least"));
@@ -228,13 +229,13 @@ function verdicts({ series }: LatencyOutcome): Verdict[] {
       is: "at most",
       format: times,
     });
-    const raw = all.find((other) => other.role === "raw" && other.runtime === runtime);
+    const floor = all.find((other) => other.role === "floor" && other.runtime === runtime);
     const verdict = (what: string, limit: number, of: (latency: Latency) => number, than: string) =>
       judge(
         aim(what, limit),
         runtime,
         toBest(all, one, of, than),
-        raw === undefined ? undefined : toBest(all, raw, of, than),
+        floor === undefined ? undefined : toBest(all, floor, of, than),
       );
     return [
       ...verdict("p50 to the best peer's", 1, p50, runtime),

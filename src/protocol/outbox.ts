@@ -96,7 +96,7 @@ export class Outbox {
   }
 
   /** The same for names in a row. */
-  askAll(type: SubscriptionCommand["type"], kind: Kind, places: Place[]): void {
+  askAll(type: SubscriptionCommand["type"], kind: Kind, places: readonly Place[]): void {
     const areFew = this.#named + places.length <= FEW_NAMES;
     let at = 0;
     while (at < places.length) {
@@ -150,7 +150,7 @@ export class Outbox {
       const next = this.#unwritten[count]!;
       if (next.type === "other") this.#add(next.command);
       else {
-        const text = this.#bytes.addNames(next.verb, next.places);
+        const text = this.#bytes.addNames(next.verb, next.places, this.#unwritten.length - count);
         if (text === undefined) this.#bytes.add([next.verb, ...next.places.map(({ name }) => nameArgument(name))]);
         else if (next.places.length === MOST_NAMES) next.text = text;
       }

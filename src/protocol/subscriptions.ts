@@ -139,7 +139,9 @@ export class Desired {
 
   /** What is wanted of a kind, in the order in which it became known. */
   wanted(kind: Kind): Entry[] {
-    return [...this.entries(kind)].filter(({ wish }) => wish === "wanted");
+    const entries = [...this.entries(kind)];
+    const isWanted = ({ wish }: Entry) => wish === "wanted";
+    return entries.every(isWanted) ? entries : entries.filter(isWanted);
   }
 
   /** Wants nothing any more. */
@@ -309,8 +311,8 @@ export class Subscriptions {
   }
 
   /** {@linkcode reconcile} for names that are wanted, also for those that were denied: gives those to subscribe to. */
-  request(entries: readonly Entry[]): Place[] {
-    const places: Place[] = [];
+  request(entries: readonly Entry[]): readonly Place[] {
+    let places: Place[] | undefined; // where those are not all of them
     let fresh = 0;
     const { others } = this.#desired;
     for (let i = 0; i < entries.length; i++) {
@@ -319,15 +321,16 @@ export class Subscriptions {
         entry.state = "subscribing";
         entry.owner = this;
         fresh++;
-        places.push(entry);
+        places?.push(entry);
         continue;
       }
+      places ??= entries.slice(0, i);
       this.input(entry.kind, entry.name, "retried");
       if (this.reconcile(entry.kind, entry.name) === "subscribe") places.push(this.#placeOf(entry)!);
     }
     this.#size += fresh;
     this.#unsettled += fresh;
-    return places;
+    return places ?? entries;
   }
 
   /**
@@ -340,8 +343,7 @@ export class Subscriptions {
     let at = from;
     for (; at < to; at++) {
       const place = places[at] as OpenPlace & Partial<Entry>;
-      const { wish = place.entry.wish } = place;
-      if (place.state !== due || (wish === "wanted") !== confirms) break;
+      if (place.state !== due || ((place.wish ?? place.entry.wish) === "wanted") !== confirms) break;
       if (confirms) place.state = "subscribed";
       else this.#remove(place);
     }
@@ -370,8 +372,7 @@ export class Subscriptions {
       const { entry } = place;
       this.#size++;
       place.owner = this;
-      if (place === entry) return;
-      this.#desired.others.set(entry, [...this.#desired.others.get(entry) ?? [], place]);
+      if (place !== entry) this.#desired.others.set(entry, [...this.#desired.others.get(entry) ?? [], place]);
     }
   }
 

@@ -15,6 +15,9 @@ const EMPTY = new Uint8Array(0);
 /** Up to this length, in characters, a loop writes faster than the call that would do it. */
 const SHORT = 32;
 
+/** About so much room, in bytes, is made at most for commands that are not there yet. */
+const ROOM = 72 * 1024;
+
 /** Above this length, in characters, encoding a text costs less than measuring it first. */
 const LONG = 256;
 
@@ -63,11 +66,13 @@ export class CommandBuffer {
   /**
    * Adds a command of a verb and names, and gives how these stand in it; undefined, and nothing is added, where one of them
    * is not ASCII. As one text, since what is done for each character of 10,000 names runs long before it is compiled.
+   * For the first there is room for so many `commands` like it.
    */
-  addNames(verb: string, named: readonly { readonly name: string }[]): string | undefined {
+  addNames(verb: string, named: readonly { readonly name: string }[], commands = 1): string | undefined {
     const head = `*${named.length + 1}\r\n$${verb.length}\r\n${verb}`;
     const text = bulkText(named);
-    this.#reserve(head.length + text.length + 2);
+    const size = head.length + text.length + 2;
+    this.#reserve(size, size * Math.max(1, Math.min(commands, Math.ceil(ROOM / size))));
     const bytes = this.#bytes;
     const from = this.#length + head.length;
     const end = from + text.length;
@@ -95,10 +100,11 @@ export class CommandBuffer {
     return bytes;
   }
 
-  #reserve(more: number): void {
+  /** Makes room for so many bytes more; where there is none at all, for as many as come together. */
+  #reserve(more: number, together = more): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(this.#length === 0 ? more : 2 * needed);
+    const grown = new Uint8Array(this.#length === 0 ? together : 2 * needed);
     if (this.#length > 0) grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }
@@ -109,15 +115,16 @@ export class CommandBuffer {
  * own is compiled without all that is around it.
  */
 function bulkText(named: readonly { readonly name: string }[]): string {
-  let text = "";
+  const pieces = new Array<string>(2 * named.length);
   let length = -1;
   let header = "";
   for (let i = 0; i < named.length; i++) {
     const { name } = named[i]!;
     if (name.length !== length) header = `\r\n$${length = name.length}\r\n`;
-    text += header + name;
+    pieces[2 * i] = header;
+    pieces[2 * i + 1] = name;
   }
-  return text;
+  return pieces.join("");
 }
 
 /** An argument that is quick to measure: short text, or bytes. */

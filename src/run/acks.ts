@@ -21,7 +21,7 @@ const LONGEST_LINE = 16;
 /** A longer name, in bytes, is not looked for. */
 const LONGEST_NAME = 199;
 /** So many bytes an acknowledgement has at most beside its label and its name. */
-const BESIDE_BYTES = 32;
+const BESIDE_BYTES = 24;
 
 /** What acknowledgements with one label look like. */
 interface Look {
@@ -85,6 +85,8 @@ export class Acks {
     this.#isCutOff = false;
     const inbox = this.#reader.inbox;
     if (inbox === undefined) return from;
+    // What was read to its end may be no more than the front of a chunk.
+    if (inbox.start === inbox.end) inbox.more();
     const look = this.#look(label);
     let next = from;
     do next = this.#takeShown(inbox, look, due, next, asked); while (this.#isCutOff && inbox.more());
@@ -104,7 +106,7 @@ export class Acks {
     if (start + DIGIT_AT < end && bytes[start + DIGIT_AT] !== look.digit) return from;
     const count = due.length - from;
     // Where others are longer, the rest is looked at the next time.
-    const most = start + count * (due[from]!.name.length + look.head.length + BESIDE_BYTES);
+    const most = start + count * (look.head.length + BESIDE_BYTES) + (asked?.length ?? count * due[from]!.name.length);
     const text = decoder.decode(bytes.subarray(start, Math.min(end, most)));
     if (from === 0 && asked !== undefined && this.#longest === LONGEST_NAME) {
       const taken = allOf(text, look, asked, count);

@@ -113,13 +113,13 @@ test("parts are joined in order, and a single one is not copied", () => {
 test("a command of names is written as any other, or not at all where one is not ASCII", () => {
   const name = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constant("x".repeat(1_000)));
   fc.assert(
-    fc.property(fc.array(fc.array(name, { minLength: 1 }), { maxLength: 4 }), (commands) => {
+    fc.property(fc.array(fc.array(name, { minLength: 1 }), { maxLength: 4 }), fc.nat(9), (commands, more) => {
       const buffer = new CommandBuffer();
       const expected: Uint8Array[] = [];
       for (const names of commands) {
         // deno-lint-ignore no-control-regex
         const isAscii = names.every((name) => /^[\x00-\x7f]*$/.test(name));
-        const text = buffer.addNames("SUBSCRIBE", names.map((name) => ({ name })));
+        const text = buffer.addNames("SUBSCRIBE", names.map((name) => ({ name })), more);
         if (!isAscii) buffer.add(["PING"]);
         assertEquals(text, isAscii ? names.map((name) => `\r\n$${name.length}\r\n${name}`).join("") : undefined);
         expected.push(encodeCommand(isAscii ? ["SUBSCRIBE", ...names] : ["PING"]));

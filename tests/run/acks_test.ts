@@ -61,6 +61,22 @@ test("an acknowledgement that is cut off anywhere waits for the rest, and is tak
   }
 });
 
+test("a chunk whose front is copied behind what waits is taken to its end, wherever that front ends", () => {
+  const counts = Array.from({ length: 300 }, (_, i) => 1_000 + i);
+  const due = counts.map((count) => ({ name: `channel:${count}` }));
+  const wire = concat(counts.map((count) => frame(`channel:${count}`, { count: `${count}` })));
+  for (let cut = 1; cut < wire.length / due.length; cut++) {
+    const reader = new Reader();
+    const acks = new Acks(reader, 3);
+    reader.feed(wire.slice(0, cut));
+    assertEquals(acks.take("subscribe", due, 0), 0);
+    reader.feed(wire.slice(cut));
+    let taken = 0;
+    for (let from = -1; from < taken;) taken = acks.take("subscribe", due, from = taken);
+    assertEquals([taken, reader.offset], [due.length, wire.length]);
+  }
+});
+
 test("what is cut off and no beginning of one that is due does not wait", () => {
   const wires = [
     frame("newt"),

@@ -139,9 +139,8 @@ export class Desired {
 
   /** What is wanted of a kind, in the order in which it became known. */
   wanted(kind: Kind): Entry[] {
-    const entries = [...this.entries(kind)];
-    const isWanted = ({ wish }: Entry) => wish === "wanted";
-    return entries.every(isWanted) ? entries : entries.filter(isWanted);
+    // A spread takes Bun five times as long while nothing is compiled.
+    return Array.from(this.entries(kind)).filter(({ wish }) => wish === "wanted");
   }
 
   /** Wants nothing any more. */

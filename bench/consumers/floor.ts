@@ -1,7 +1,7 @@
 /** The floor of `for await`: the least that hands out text, and a promise for each message. */
 
-import type { Message } from "../../mod.ts";
-import { group, more } from "./floor_source.ts";
+import type { Gap, Message } from "../../mod.ts";
+import { group, hold, more } from "./floor_source.ts";
 import { add } from "./tally.ts";
 
 /** Messages, one promise each. */
@@ -9,14 +9,34 @@ class Least implements AsyncIterableIterator<Message> {
   #items: Message[] = [];
   #at = 0;
   #count = 0;
+  #state: "open" | "ended" = "open";
+  /** What is missing before the next message. */
+  #gap: Gap | undefined;
+  delivered = 0;
+
+  constructor() {
+    hold(this);
+  }
 
   next(): Promise<IteratorResult<Message>> {
     if (this.#at === this.#count) {
       this.#at = 0;
-      this.#count = group(this.#items);
+      this.#count = group(this, this.#items);
       if (this.#count === 0) return more().then(() => this.next());
     }
-    return Promise.resolve({ value: this.#items[this.#at++]!, done: false });
+    if (this.#state === "ended") return Promise.resolve({ value: undefined, done: true });
+    let value = this.#items[this.#at++]!;
+    if (this.#gap !== undefined) {
+      value = { ...value, gap: this.#gap };
+      this.#gap = undefined;
+    }
+    this.delivered++;
+    return Promise.resolve({ value, done: false });
+  }
+
+  return(): Promise<IteratorResult<Message>> {
+    this.#state = "ended";
+    return Promise.resolve({ value: undefined, done: true });
   }
 
   [Symbol.asyncIterator](): this {

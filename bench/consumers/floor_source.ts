@@ -1,10 +1,15 @@
 /**
- * The least that any client has to do which hands out text: reads the socket in the fastest way that the runtime has, compares
- * each header with the one that it expects, decodes the payloads in groups as long as those of `src/run/run.ts`, and makes
- * an object of each. It knows nothing but what the firehose sends; there is no queue, and nothing is looked at twice.
+ * The least that any client has to do which hands out text: reads the socket in the fastest way that the runtime has, decodes
+ * the payloads in groups as long as those of `src/run/run.ts`, and makes an object of each. It knows nothing but what the
+ * firehose sends: there is no queue, and nothing that nobody takes. What it does for each message is what `PubSub` promises:
+ *
+ * - it is of any channel that was subscribed to, whichever that is: the one is guessed that came after the last one before,
+ *   and its whole header compared; where that fails, it is looked up;
+ * - it tells its kind, channel and pattern, which one stream may hold of every sort, and its gap;
+ * - it is for the stream that holds its channel: others of the same connection have others.
  */
 
-import type { Message } from "../../mod.ts";
+import type { Kind, Message } from "../../mod.ts";
 import { decoder } from "../../src/codec.ts";
 import { LONGEST_SPAN_BYTES, SPAN_BYTES, SPAN_PAYLOADS } from "../../src/run/run.ts";
 import { open } from "./floor_socket.ts";
@@ -32,7 +37,25 @@ for (const [index, head] of heads.entries()) {
   }
 }
 
-/** Where the messages of the current group stand. */
+/** What came after each channel the last time: nobody is told beforehand which one comes next, nor in which order. */
+const followers = new Int32Array(heads.length);
+const topicsByHead = new Map(heads.map((head, index) => [head, index]));
+/** What a message says of where it comes from, and who wants it. */
+interface Topic {
+  readonly kind: Kind;
+  readonly channel: string;
+  readonly pattern: string | undefined;
+  readonly holder: unknown;
+}
+const known: Topic[] = [];
+
+/** `stream` hears all channels. */
+export function hold(stream: unknown): void {
+  known.push(...channels.map((channel): Topic => ({ kind: "channel", channel, pattern: undefined, holder: stream })));
+}
+
+/** Of the messages of the current group the channel, and where the payload stands. */
+const topics = new Int32Array(MOST);
 const starts = new Int32Array(MOST);
 const ends = new Int32Array(MOST);
 
@@ -45,25 +68,22 @@ let bytes = own;
 let view = ownView;
 let at = SEAM;
 let end = SEAM;
-/** The channel whose turn it is. */
-let channel = 0;
+/** What came last, by its place among the channels. */
+let topic = 0;
 /** The length of the payload before, and the words in which it and its CR LF were written. */
 let length = 0;
 let digits = 0;
 let first = 0;
 let last = 0;
 
-/** Makes of the next messages as many as one group has; how many that are. */
-export function group(into: Message[]): number {
+/** Makes of the next messages for `stream` as many as one group has; how many that are. */
+export function group(stream: unknown, into: Message[]): number {
   let count = 0;
   let least = 0;
   while (count < MOST && end - at >= HEAD + WORD) {
-    let row = channel * WORDS;
-    const tail = at + HEAD - WORD;
-    for (let word = at; word < tail; word += WORD) {
-      if (view.getFloat64(word, true) !== headWords[row++]) throw new Error("The floor knows only the firehose");
-    }
-    if (view.getFloat64(tail, true) !== headWords[row]) throw new Error("The floor knows only the firehose");
+    let next = followers[topic]!;
+    if (!isHead(next)) next = followers[topic] = find();
+    if (known[next]!.holder !== stream) throw new Error("The floor knows only one stream");
     const line = at + HEAD;
     if (digits === 0 || view.getInt32(line, true) !== first || view.getInt32(line + digits - 4, true) !== last) {
       if (!readLength(line)) break;
@@ -74,33 +94,44 @@ export function group(into: Message[]): number {
     if (view.getInt16(to, true) !== CR_LF) throw new Error("The floor knows only the firehose");
     if (count === 0) least = from;
     else if (to - least > Math.min(LONGEST_SPAN_BYTES, Math.max(SPAN_BYTES, SPAN_PAYLOADS * length))) break;
+    topics[count] = topic = next;
     starts[count] = from;
     ends[count++] = to;
     at = to + 2;
-    if (++channel === channels.length) channel = 0;
   }
   if (count > 0) decode(into, count);
   return count;
 }
 
+function isHead(topic: number): boolean {
+  let row = topic * WORDS;
+  const tail = at + HEAD - WORD;
+  for (let word = at; word < tail; word += WORD) {
+    if (view.getFloat64(word, true) !== headWords[row++]) return false;
+  }
+  return view.getFloat64(tail, true) === headWords[row];
+}
+
+function find(): number {
+  const found = topicsByHead.get(new TextDecoder().decode(bytes.subarray(at, at + HEAD)));
+  if (found === undefined) throw new Error("The floor knows only the firehose");
+  return found;
+}
+
 function decode(into: Message[], count: number): void {
   const [from, to] = [starts[0]!, ends[count - 1]!];
   const { ascii } = decoder;
-  let index = channel - count;
-  while (index < 0) index += channels.length;
   if (ascii === undefined || ascii.isAt(bytes, from, to)) {
     if (ascii !== undefined && length <= ascii.longestAlone) {
       for (let i = 0; i < count; i++) {
-        into[i] = message(channels[index]!, ascii.decode(bytes, starts[i]!, ends[i]!));
-        if (++index === channels.length) index = 0;
+        into[i] = message(known[topics[i]!]!, ascii.decode(bytes, starts[i]!, ends[i]!));
       }
       return;
     }
     const text = ascii === undefined ? decoder.part(bytes, from, to) : ascii.decode(bytes, from, to);
     if (text.length === to - from) {
       for (let i = 0; i < count; i++) {
-        into[i] = message(channels[index]!, text.substring(starts[i]! - from, ends[i]! - from));
-        if (++index === channels.length) index = 0;
+        into[i] = message(known[topics[i]!]!, text.substring(starts[i]! - from, ends[i]! - from));
       }
       return;
     }
@@ -108,8 +139,8 @@ function decode(into: Message[], count: number): void {
   throw new Error("The floor knows only the firehose");
 }
 
-function message(channel: string, payload: string): Message {
-  return { kind: "channel", channel, pattern: undefined, payload, gap: undefined };
+function message({ kind, channel, pattern }: Topic, payload: string): Message {
+  return { kind, channel, pattern, payload, gap: undefined };
 }
 
 function readLength(line: number): boolean {

@@ -87,9 +87,15 @@ export class Hub {
     this.#subscriber = subscriber;
   }
 
-  /** A stream wants names of one kind; gives their entries, and those of the names that it had not. */
-  add(delivery: Delivery, kind: Kind, names: readonly string[]): { all: readonly Entry[]; added: readonly Entry[] } {
-    const all = this.#subscriber.desired.enter(kind, names);
+  /** A stream wants names of one kind, or some of them in a row; gives their entries, and those of the names that it had not. */
+  add(
+    delivery: Delivery,
+    kind: Kind,
+    names: readonly string[],
+    from?: number,
+    to?: number,
+  ): { all: readonly Entry[]; added: readonly Entry[] } {
+    const all = this.#subscriber.desired.enter(kind, names, from, to);
     const fresh = holdFresh(all, delivery);
     const added = fresh === all.length ? all : all.filter((entry, i) => i < fresh || hold(entry, delivery));
     if (added.length > 0) this.#changed();

@@ -295,7 +295,7 @@ export class PubSub<T = string> implements AsyncIterable<Message<T>>, AsyncDispo
     const parts: ReturnType<Hub["add"]>[] = [];
     for (const [kind, list] of names) {
       for (let from = 0; from < list.length; from += PART_NAMES) {
-        parts.push(this.#hub.add(delivery, kind, list.slice(from, from + PART_NAMES)));
+        parts.push(this.#hub.add(delivery, kind, list, from, from + PART_NAMES));
       }
     }
     const all = new Array<KindedName>().concat(...parts.map((part) => part.all));

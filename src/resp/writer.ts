@@ -46,6 +46,8 @@ export function encodeCommand(args: readonly Argument[]): Uint8Array {
 export class CommandBuffer {
   #bytes: Uint8Array = EMPTY;
   #length = 0;
+  /** What the last text of names was made of: the next one has as many pieces. */
+  #pieces: string[] = [];
 
   /** How many bytes are waiting. */
   get length(): number {
@@ -70,7 +72,8 @@ export class CommandBuffer {
    */
   addNames(verb: string, named: readonly { readonly name: string }[], commands = 1): string | undefined {
     const head = `*${named.length + 1}\r\n$${verb.length}\r\n${verb}`;
-    const text = bulkText(named);
+    if (this.#pieces.length !== 2 * named.length) this.#pieces = new Array<string>(2 * named.length);
+    const text = bulkText(named, this.#pieces);
     const size = head.length + text.length + 2;
     this.#reserve(size, size * Math.max(1, Math.min(commands, Math.ceil(ROOM / size))));
     const bytes = this.#bytes;
@@ -97,6 +100,7 @@ export class CommandBuffer {
     const bytes = this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
     this.#bytes = EMPTY;
     this.#length = 0;
+    if (this.#pieces.length > 0) this.#pieces = [];
     return bytes;
   }
 
@@ -114,8 +118,7 @@ export class CommandBuffer {
  * The names as bulk strings of ASCII, with a line end before each part and none behind the last. A loop in a function of its
  * own is compiled without all that is around it.
  */
-function bulkText(named: readonly { readonly name: string }[]): string {
-  const pieces = new Array<string>(2 * named.length);
+function bulkText(named: readonly { readonly name: string }[], pieces: string[]): string {
   let length = -1;
   let header = "";
   for (let i = 0; i < named.length; i++) {

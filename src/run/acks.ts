@@ -20,7 +20,8 @@ const LONGEST_LABEL = "punsubscribe".length;
 const LONGEST_LINE = 16;
 /** A longer name, in bytes, is not looked for. */
 const LONGEST_NAME = 199;
-/** So many bytes an acknowledgement has at most beside its label and its name. */
+/** So many bytes an acknowledgement has at most behind its name, and so many beside its label and its name. */
+const COUNT_BYTES = 14;
 const BESIDE_BYTES = 24;
 
 /** What acknowledgements with one label look like. */
@@ -106,7 +107,8 @@ export class Acks {
     if (start + DIGIT_AT < end && bytes[start + DIGIT_AT] !== look.digit) return from;
     const count = due.length - from;
     // Where others are longer, the rest is looked at the next time.
-    const most = start + count * (look.head.length + BESIDE_BYTES) + (asked?.length ?? count * due[from]!.name.length);
+    const most = start + count * look.head.length +
+      (asked === undefined ? count * (due[from]!.name.length + BESIDE_BYTES) : asked.length + count * COUNT_BYTES);
     const text = decoder.decode(bytes.subarray(start, Math.min(end, most)));
     if (from === 0 && asked !== undefined && this.#longest === LONGEST_NAME) {
       const taken = allOf(text, look, asked, count);

@@ -198,6 +198,18 @@ test("a name stands by itself on each of two connections, and is kept until both
   }
 });
 
+test("of names in a row those from one to another are entered, and the list stays as it is", () => {
+  const desired = new Desired();
+  const names = ["a", "b", "c", "b", "d"];
+  assertEquals(desired.enter("channel", names, 1, 4).map(({ name, wish }) => [name, wish]), [
+    ["b", "wanted"],
+    ["c", "wanted"],
+    ["b", "wanted"],
+  ]);
+  assertEquals([names, desired.enter("channel", names, 4, 9).length], [["a", "b", "c", "b", "d"], 1]);
+  assertEquals([...desired.entries("channel")].map(({ name }) => name), ["b", "c", "d"]);
+});
+
 test("what the second of two connections has is not asked for again when the first is over", () => {
   const desired = new Desired();
   const [entry] = desired.enter("channel", ["a"]);

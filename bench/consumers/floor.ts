@@ -1,4 +1,4 @@
-/** The floor of `for await`: the least that hands out text, and a promise for each message. */
+/** The floor of `for await`: the least that hands out text, and a promise for each message, may be ended, and tells gaps and how many it gave. */
 
 import type { Gap, Message } from "../../mod.ts";
 import { group, hold, more } from "./floor_source.ts";

@@ -46,7 +46,7 @@ const IN_ONE: Client = {
   slow: true,
 };
 
-/** In any case: three rounds differ from the next three by as much as lies between the targets. */
+/** In any case, where as many are asked for: three rounds differ from the next three by as much as lies between the targets. */
 const LEAST_ROUNDS = 7;
 
 interface Series {

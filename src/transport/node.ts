@@ -193,8 +193,8 @@ class Inbox {
       this.#taker = undefined;
       taker.filled(count);
     } else if (!this.#lend(count)) this.push(this.target.subarray(0, count), "lent");
-    const isRoom = count <= SHORT_BYTES && this.#taker !== undefined && this.#room !== undefined;
-    this.target = this.#long ?? (isRoom ? this.#room! : SCRATCH);
+    const room = count <= SHORT_BYTES && this.#taker !== undefined ? this.#room : undefined;
+    this.target = this.#long ?? room ?? SCRATCH;
     return this.#flow !== "paused";
   }
 

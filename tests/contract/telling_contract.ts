@@ -90,10 +90,10 @@ export function tellingContract(leaf: Leaf, check: Check): void {
       for (const room of rooms) assert(room === waiting || room.every((byte) => byte === MARK));
       if (waiting === undefined) read();
     }
-    for (let turns = 0; at < sent && turns < LIMIT_MS; turns++) {
+    await until("all is told", LIMIT_MS, () => {
       if (waiting === undefined) read();
-      await delay(1);
-    }
+      return at === sent;
+    });
     assertEquals([at, wrongAt], [sent, undefined]);
     assert(told > 20);
   });

@@ -76,8 +76,8 @@ export class Connection {
   #stoppedAt: number | undefined;
   /** How long we did not read since we fell behind, in milliseconds: so much older may be what is heard. */
   #lagMs = 0;
-  /** {@linkcode heardUntil}, and what that was before the chunk in hand. */
-  #heardUntil: number;
+  /** How much earlier than {@linkcode lastHeard} is {@linkcode heardUntil}; and what that was before the chunk in hand. */
+  #ageMs = 0;
   #heardBefore: number;
   /** The one timer: when it is due on the clock, and by the date. */
   #timer: { readonly at: number; readonly date: number; readonly cancel: () => void } | undefined;
@@ -88,8 +88,8 @@ export class Connection {
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport;
     this.#options = options;
-    this.#heardUntil = this.#heardBefore = options.clock.now();
-    this.#session = new Session(options.session, this.#heardUntil);
+    this.#heardBefore = options.clock.now();
+    this.#session = new Session(options.session, this.#heardBefore);
     this.#demand = new Demand(options.clock, this.#advance);
     this.ended = new Promise((resolve) => this.#end = resolve);
   }
@@ -125,7 +125,7 @@ export class Connection {
    * is earlier than {@linkcode lastHeard}; so it is when the end comes before the last of it was handed out.
    */
   get heardUntil(): number {
-    return this.#heardUntil;
+    return this.#session.lastHeard - this.#ageMs;
   }
 
   /** What is wanted of this name has changed; one that was denied is asked for again. */
@@ -206,7 +206,7 @@ export class Connection {
     this.#state = "ended";
     this.#demand.end();
     // What is in hand is not handed out any more.
-    if (this.#gate !== undefined) this.#heardUntil = this.#heardBefore;
+    if (this.#gate !== undefined) this.#ageMs = this.lastHeard - this.#heardBefore;
     this.#session.pause();
     this.#timer?.cancel();
     this.#transport.close();
@@ -223,7 +223,7 @@ export class Connection {
   #advance = (): void => {
     try {
       if (this.#handOut() === "some" || this.#state === "ended") return;
-      this.#touch();
+      if (this.#session.news === "some") this.#touch();
       if (this.#backlog !== undefined) this.#readAt = this.#options.clock.now();
       const [transport, room] = [this.#transport, this.#session.room()];
       if (transport.readFor === undefined) transport.read(room).then(this.#receive, this.#cut);
@@ -269,12 +269,10 @@ export class Connection {
     try {
       const now = this.#options.clock.now();
       this.#heard = "something";
+      this.#heardBefore = this.heardUntil;
       this.#demand.renew();
       this.#session.receive(chunk, now, memory);
-      const bytes = typeof chunk === "number" ? chunk : chunk.length;
-      const ageMs = this.#backlog === undefined ? 0 : this.#catchUp(bytes, now);
-      this.#heardBefore = this.#heardUntil;
-      this.#heardUntil = now - ageMs;
+      this.#ageMs = this.#backlog === undefined ? 0 : this.#catchUp(chunk, now);
     } catch (error) {
       // A transport that a user has brought gave something else than bytes.
       return this.#fail(error);
@@ -305,7 +303,8 @@ export class Connection {
   }
 
   /** Something came while we are behind; gives how old it may be. */
-  #catchUp(bytes: number, now: number): number {
+  #catchUp(chunk: Uint8Array | number, now: number): number {
+    const bytes = typeof chunk === "number" ? chunk : chunk.length;
     this.#backlog! += bytes;
     if (this.#stoppedAt !== undefined) this.#lagMs += now - this.#stoppedAt;
     this.#stoppedAt = undefined;
@@ -328,6 +327,7 @@ export class Connection {
       this.#scheduledAt = this.#options.clock.now();
       queueMicrotask(() => this.#write());
     }
+    this.#session.news = "none";
     const deadline = this.#session.deadline();
     // A timer that comes too early looks again; only one that comes too late has to be replaced.
     if (deadline === Infinity || (this.#timer !== undefined && this.#timer.at <= deadline)) return;

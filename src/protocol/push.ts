@@ -70,6 +70,10 @@ export interface Settled {
 export type SessionEvent =
   /** Messages came: whoever takes one counts it in `taken`. What is not taken is told again by the next call. */
   | Run
+  | OtherEvent;
+
+/** The same, without messages. */
+export type OtherEvent =
   | { readonly type: "connected"; readonly protocol: 2 | 3 }
   /** `isAtRest`: nothing more is due for this name. */
   | Named & { readonly type: "subscribed" | "unsubscribed"; readonly isAtRest: boolean }

@@ -54,6 +54,8 @@ const SLOT_MOVED = /^(MOVED|CLUSTERDOWN) /;
 
 /** The state of one connection. */
 export class Session {
+  /** `some`: it was told of more than messages, so that there may be output, and an earlier {@linkcode deadline}. */
+  news: "none" | "some" = "some";
   #options: SessionOptions;
   #reader: Reader;
   #pushes = new PushReader();
@@ -212,6 +214,7 @@ export class Session {
   }
 
   #take(reply: Reply): void {
+    this.news = "some";
     if (this.#state === "leaving") return;
     const arraysArePushes = this.#protocol === 2 && this.#state !== "handshake" && this.#subscriptions !== undefined;
     if (reply.type === "push" || (reply.type === "array" && arraysArePushes)) this.#push(reply.value);
@@ -224,19 +227,15 @@ export class Session {
     switch (event.type) {
       case "message":
         // Whoever only sends commands takes none.
-        if (this.#subscriptions === undefined) break;
-        this.#run.hold(new Topic(event.kind, event.channel, event.pattern), event.payload);
-        break;
+        if (this.#subscriptions === undefined) return;
+        return this.#run.hold(new Topic(event.kind, event.channel, event.pattern), event.payload);
       case "pong":
-        this.#reply({ type: "simple-string", value: "PONG" });
-        break;
+        return this.#reply({ type: "simple-string", value: "PONG" });
       case "subscribed":
       case "unsubscribed":
-        this.#acknowledged(event);
-        break;
+        return this.#acknowledged(event);
       case "moving":
-        this.#events.push(event);
-        break;
+        return this.#events.push(event);
       case "unknown":
         this.#events.push({ type: "unknown-push", label: event.label });
     }
@@ -271,6 +270,7 @@ export class Session {
     const { type, kind, places, next, text } = due;
     const end = acks.take(KINDS[kind][type === "subscribe" ? "subscribed" : "unsubscribed"], places, next, text);
     if (end === next) return acks.isCutOff ? "a part of one" : undefined;
+    this.news = "some";
     this.#outbox.pass(due, end);
     for (let at = next; at < end; at++) {
       at = this.#settle(type, kind, places, at, end);

@@ -12,8 +12,9 @@ import { type Endpoint, endpointText } from "../endpoint.ts";
 import { ConnectionError, type RedisError } from "../errors.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
-import type { SessionEvent } from "../protocol/push.ts";
+import type { OtherEvent, SessionEvent } from "../protocol/push.ts";
 import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
+import type { Run } from "../run/run.ts";
 import type { KindedName } from "./calls.ts";
 import { Move } from "./move.ts";
 import type { Denials } from "./roster.ts";
@@ -27,10 +28,12 @@ export interface LineOptions {
 
 /** Whom a line tells. */
 export interface LineListener {
-  /** The live connection tells something. */
-  hear(event: SessionEvent): void;
+  /** Messages came on the live connection. */
+  messages(run: Run): void;
+  /** It tells something else. */
+  hear(event: OtherEvent): void;
   /** So it does of a private channel. */
-  overhear(event: SessionEvent & KindedName): void;
+  overhear(event: OtherEvent & KindedName): void;
   /** `heard` has to be told of a message on this channel, in its place; without it nobody. */
   listen(channel: string, heard?: () => void): void;
   /** The live connection is another one; `lossy`: something may be missing. `denials` is what the new one was refused. */
@@ -169,16 +172,19 @@ export class Line {
   }
 
   #hear(connection: Connection, event: SessionEvent): void {
-    // One that was moved away from tells nothing new.
-    if (connection !== this.#connection) {
-      if (event.type === "messages") event.taken = event.count;
+    const isLive = connection === this.#connection;
+    if (event.type === "messages") {
+      if (isLive) this.#listener.messages(event);
+      else event.taken = event.count;
       return;
     }
+    // One that was moved away from tells nothing new.
+    if (!isLive) return;
     if (!("name" in event && isPrivate(event.name))) this.#listener.hear(event);
     else this.#listener.overhear(event);
     if (event.type === "connected") this.#keepUp(connection, event.protocol);
     if (event.type === "moving") this.#upkeep?.moving(event);
-    if (event.type !== "messages") this.#move?.look();
+    this.#move?.look();
   }
 
   /** Waits for its end, unless another one takes its place. */

@@ -18,7 +18,7 @@ import type { ClientEventBody } from "../event.ts";
 import type { Kind } from "../message.ts";
 import { isPrivate } from "../name.ts";
 import { isAuthenticationError } from "../protocol/handshake.ts";
-import type { SessionEvent, Settled } from "../protocol/push.ts";
+import type { OtherEvent, Settled } from "../protocol/push.ts";
 import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import { Calls, type KindedName, type Wanted } from "./calls.ts";
 import { Canary } from "./canary.ts";
@@ -64,6 +64,7 @@ export class Supervisor {
     this.#options = options;
     this.#listener = listener;
     this.#line = new Line({ ...options, desired: this.#roster.desired }, {
+      messages: (run) => listener.messages(run),
       hear: (event) => this.#hear(event),
       listen: (channel, heard) => listener.listen(channel, heard),
       overhear: (event) => this.#overhear(event),
@@ -255,11 +256,8 @@ export class Supervisor {
     }
   }
 
-  #hear(event: SessionEvent): void {
+  #hear(event: OtherEvent): void {
     switch (event.type) {
-      case "messages":
-        this.#listener.messages(event);
-        break;
       case "connected":
         if (this.#stage === "opening") this.#stage = "live";
         this.#calls.opened();
@@ -292,7 +290,7 @@ export class Supervisor {
   }
 
   /** A private channel comes to rest: the canary's, or a fence, of which the move knows. */
-  #overhear(event: SessionEvent & KindedName): void {
+  #overhear(event: OtherEvent & KindedName): void {
     if (event.name !== this.#canary?.channel || this.#state !== "running") return;
     if (event.type === "subscribed") this.#canary.start();
     else if (event.type === "denied") this.#canary.refused(event.error);
@@ -318,7 +316,7 @@ export class Supervisor {
     this.#lostBy.clear();
   }
 
-  #answered({ type, kind, name, isAtRest }: Extract<SessionEvent, { type: "subscribed" | "unsubscribed" }>): void {
+  #answered({ type, kind, name, isAtRest }: Extract<OtherEvent, { type: "subscribed" | "unsubscribed" }>): void {
     this.#phase = "later";
     const regained = this.#roster.answered(kind, name);
     this.#emit({ type, kind, name });

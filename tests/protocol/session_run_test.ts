@@ -6,7 +6,7 @@ import type { Reply } from "../../src/resp/reply.ts";
 import type { Run } from "../../src/run/run.ts";
 import { takeAll, takeOne } from "../support/run.ts";
 import { test } from "../support/test.ts";
-import { array, item, push } from "../support/wire.ts";
+import { array, item, PONG, push } from "../support/wire.ts";
 import { Bench } from "./session_bench.ts";
 
 const decoder = new TextDecoder();
@@ -179,4 +179,22 @@ test("a connection that was busy and then silent reads its next bytes into a sma
   assertEquals(payloads(run), ["after a while"]);
   session.next();
   assertEquals([busy, session.room().buffer.byteLength], [256 * 1024, 4 * 1024]);
+});
+
+test("messages are no news: nothing that was to be sent, and nothing that is due", () => {
+  const bench = opened();
+  const { session } = bench;
+  const hears = (reply: Reply): string => {
+    session.news = "none";
+    receive(bench, reply);
+    for (let event; (event = session.next()) !== undefined;) if (event.type === "messages") takeAll(event);
+    return session.news;
+  };
+  assertEquals(session.news, "some");
+  assertEquals([hears(message("1")), hears(message("2"))], ["none", "none"]);
+  bench.want("channel", "b");
+  session.sync("channel", "b", bench.now);
+  assertEquals(hears(push("subscribe", "b", 2)), "some");
+  session.command("PING", ["PING"], bench.now);
+  assertEquals([hears(message("3")), hears(PONG), hears(message("4"))], ["none", "some", "none"]);
 });

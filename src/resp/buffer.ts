@@ -53,8 +53,11 @@ export class Inbox {
   start = 0;
   /** Where the waiting bytes end in {@linkcode bytes}, exclusive. */
   end = 0;
-  /** Position of `bytes[0]`, counted from the first byte of the connection. */
-  #base = 0;
+  /**
+   * Position of `bytes[0]`, counted from the first byte of the connection. Not an integer, to V8, from the start: as one it
+   * becomes something else after 2 GiB, and everything that was compiled for it is thrown away.
+   */
+  #base = -0;
   #own: Uint8Array<ArrayBuffer> = EMPTY;
   #ownView: DataView = NO_VIEW;
   /** How large our own buffer should be, and how many reads in a row would have done with much less. */

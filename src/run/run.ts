@@ -63,6 +63,11 @@ export class Run {
    * `ascii`: it would have, but each is decoded for itself.
    */
   #decoded: "not yet" | "whole" | "apart" | "ascii" = "not yet";
+  /**
+   * Kept until there is another one, though nobody asks for it any more. V8 makes its young generation larger after so many
+   * bytes have survived in it, and where a consumer keeps nothing, this is all that does: on Node, with 1 KiB, it had 4 MB
+   * for four seconds, and collected twice as often as with 8.
+   */
   #text = "";
   /** The bytes of the group, in a buffer of their own. */
   #copy: Uint8Array | undefined;
@@ -83,13 +88,13 @@ export class Run {
     this.taken = 0;
     this.#bytes = bytes;
     this.#end = 0;
-    this.#text = "";
     this.#copy = undefined;
   }
 
-  /** Lets go of what it held; gives nothing. */
+  /** Lets go of what it held, but for the last text if that is a short one; gives nothing. */
   clear(): undefined {
     this.begin(EMPTY);
+    if (this.#text.length > LONGEST_SPAN_BYTES) this.#text = "";
     if (this.state === "resting") this.state = "flowing";
     return undefined;
   }
@@ -215,7 +220,6 @@ export class Run {
     this.#end = end;
     this.#start = start;
     this.#decoded = "not yet";
-    this.#text = "";
     this.#copy = undefined;
   }
 

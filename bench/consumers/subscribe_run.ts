@@ -105,9 +105,15 @@ export async function run(connect: () => Promise<Subscriber>): Promise<never> {
   process.exit(0);
 }
 
-/** The same text in one piece: a string that was put together is a sum of others until somebody needs it whole. */
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * The same text in one piece: a string that was put together is a sum of others until somebody needs it whole. By one
+ * encoder and one decoder: what is left behind here, some client would have to collect while it is measured.
+ */
 function flat(text: string): string {
-  return new TextDecoder().decode(new TextEncoder().encode(text));
+  return decoder.decode(encoder.encode(text));
 }
 
 /** Waits until one client has so many channels; false where it does not have them by then. */

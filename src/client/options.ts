@@ -108,7 +108,7 @@ export interface PubSubOptions<T> extends StreamOptions<T> {
 
 /** How {@linkcode PubSub.batches} makes chunks. */
 export interface BatchOptions {
-  /** How many messages a chunk may hold. @default {1024} */
+  /** How many messages a chunk may hold. @default {256} */
   maxBatch?: number;
 }
 

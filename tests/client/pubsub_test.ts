@@ -269,6 +269,18 @@ onStage("batches() gives everything since the last read, and takes the place of 
   assertEquals(stage.broker.connectionCount, 0);
 });
 
+onStage("A chunk holds 256 messages at most where nothing else is said", async (stage) => {
+  const pubsub = await stage.client().subscribe("news");
+  for (let i = 0; i < 300; i++) stage.broker.publish("news", String(i));
+  await turn();
+  const sizes: number[] = [];
+  for await (const chunk of pubsub.batches()) {
+    sizes.push(chunk.length);
+    if (sizes.length === 2) break;
+  }
+  assertEquals(sizes, [256, 44]);
+});
+
 onStage("readable is a stream of the platform: it can be piped and teed", async (stage) => {
   const redis = stage.client();
   const pubsub = await redis.subscribe("news");

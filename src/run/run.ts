@@ -36,7 +36,7 @@ const SHORT_ALONE = 1024;
 /** After groups that were not ASCII the decoder is called for each message, at first for one group, at most for so many. */
 const MOST_APART = 64;
 
-/** The run. One object serves a whole connection: what it holds ends with the next read. */
+/** The run. One object serves a whole connection: what it holds ends with the next read, but for the last text. */
 export class Run {
   readonly type = "messages";
   /** How many messages there are. */

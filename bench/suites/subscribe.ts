@@ -122,8 +122,8 @@ function render({ series }: SubscribeOutcome): string {
     "they are: for the first time in a new process, and again when some unsubscribing and subscribing has had everything " +
     "compiled (the median of the last three, with 100,000 names of one). Then `CLIENT KILL TYPE pubsub` cuts the connection, until the client says that it has all of them again " +
     "(ioredis, iovalkey and Bun's own client never say: until the server has them). What the server has is compared with " +
-    "the names each time: `no` means that it had not when the client said so, or not within 3 seconds after the cut. All clients reconnect as soon as they can be told to; Earshot's time is without the delay of " +
-    "1 ms that is the least it can be told. A ratio is that of one round, to the raw socket with a command for each name. " +
+    "the names each time: `no` means that it had not when the client said so, or not within 3 seconds after the cut. All clients reconnect as soon as they can be told to; for Earshot that is " +
+    "1 ms from the cut on, of which nothing is taken off. A ratio is that of one round, to the raw socket with a command for each name. " +
     "The floor keeps an object for each name, sends a command for each 256, and compares each acknowledgement with the " +
     "name that is due, in one file with no layers.",
     ...sizes.map((channels) => sizeTable(channels, series.filter((one) => one.channels === channels))),

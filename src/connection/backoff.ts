@@ -6,7 +6,7 @@
 
 /** How attempts are spaced. */
 export interface BackoffOptions {
-  /** The wait before the first attempt, in milliseconds; more than 0. */
+  /** The wait before the first attempt, in milliseconds, from the loss on; more than 0. */
   readonly initialDelayMs: number;
   /** The longest wait, in milliseconds, before jitter. */
   readonly maxDelayMs: number;

@@ -53,6 +53,8 @@ export interface ConnectionOptions {
 export class Connection {
   /** Resolves, once, with what ended the connection; never rejects. */
   readonly ended: Promise<RedisError>;
+  /** When it began to end, on the clock; undefined: it has not. */
+  endedAt: number | undefined;
 
   #transport: Transport & Partial<TellingTransport>;
   #session: Session;
@@ -191,10 +193,8 @@ export class Connection {
     this.resume();
     this.#session.quit(this.#options.clock.now());
     this.#touch();
-    const cancel = this.#options.clock.after(
-      withinMs,
-      () => this.abort(this.#closed("the server did not end it in time")),
-    );
+    const late = () => this.abort(this.#closed("the server did not end it in time"));
+    const cancel = this.#options.clock.after(withinMs, late);
     await this.ended;
     cancel();
   }
@@ -204,6 +204,7 @@ export class Connection {
     if (this.#state === "ended") return;
     if (this.#demand.release()) return this.#abortBehind(cause);
     this.#state = "ended";
+    this.endedAt = this.#options.clock.now();
     this.#demand.end();
     // What is in hand is not handed out any more.
     if (this.#gate !== undefined) this.#ageMs = this.lastHeard - this.#heardBefore;
@@ -288,9 +289,8 @@ export class Connection {
     const slow = this.subscriptions !== undefined && (this.#backlog ?? 0) >= SLOW_BYTES;
     const { endpoint, mute } = this.#options;
     const likely = slow ? TOO_SLOW : this.#heard === "nothing" ? mute : undefined;
-    this.abort(
-      likely === undefined ? cause : new ConnectionError(`${cause.message}, ${likely}`, { endpoint, cause: error }),
-    );
+    if (likely === undefined) return this.abort(cause);
+    this.abort(new ConnectionError(`${cause.message}, ${likely}`, { endpoint, cause: error }));
   };
 
   #taker: Taker = { filled: this.#receive, took: this.#receive, ended: this.#cut };

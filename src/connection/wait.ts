@@ -82,10 +82,10 @@ export async function unlessAborted<T>(
   });
 }
 
-/** Waits for `ms` milliseconds, or until the signal is aborted; never rejects. */
+/** Waits for `ms` milliseconds, if that is more than none, or until the signal is aborted; never rejects. */
 export function sleep(ms: number, signal: AbortSignal, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signal.aborted || ms <= 0) return resolve();
     const wake = () => {
       cancel();
       signal.removeEventListener("abort", wake);

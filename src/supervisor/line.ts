@@ -42,6 +42,12 @@ export interface LineListener {
   failed(error: RedisError): void;
 }
 
+/** What ended a line, or an attempt at one, and when, on the clock; without that: just now. */
+export interface End {
+  readonly cause: RedisError;
+  readonly at?: number | undefined;
+}
+
 /** The line. */
 export class Line {
   #options: LineOptions;

@@ -22,7 +22,7 @@ import type { OtherEvent, Settled } from "../protocol/push.ts";
 import type { Desired, Entry, Subscriptions } from "../protocol/subscriptions.ts";
 import { Calls, type KindedName, type Wanted } from "./calls.ts";
 import { Canary } from "./canary.ts";
-import { Line } from "./line.ts";
+import { type End, Line } from "./line.ts";
 import type { LossReason, SupervisorListener, SupervisorOptions } from "./options.ts";
 import { type Denials, Roster, type Subscription } from "./roster.ts";
 
@@ -195,36 +195,37 @@ export class Supervisor {
 
   async #run(): Promise<void> {
     while (this.#state === "running") {
-      const cause = await this.#connect();
+      const { cause, at } = await this.#connect();
       if (this.#state !== "running") return;
-      const { reconnect, waitOnFirstConnect } = this.#options;
+      const { reconnect, waitOnFirstConnect, link: { clock } } = this.#options;
       const refused = isAuthenticationError(cause);
       if (this.#phase === "first" && (refused || !waitOnFirstConnect)) return this.#abandon(cause);
       if (reconnect === false || this.#failures > reconnect.maxAttempts) return this.#fail(cause);
       // A wrong password will not be right in a moment.
       const pace = refused ? { ...reconnect, initialDelayMs: reconnect.maxDelayMs } : reconnect;
-      const delayMs = backoffMs(this.#failures, this.#options.link.clock.random(), pace);
+      const delayMs = backoffMs(this.#failures, clock.random(), pace);
       this.#emit({ type: "reconnecting", attempt: this.#failures, delayMs });
-      await sleep(delayMs, this.#lifetime.signal, this.#options.link.clock);
+      // What was done meanwhile for the lost connection is part of the wait.
+      await sleep(delayMs - (clock.now() - at), this.#lifetime.signal, clock);
     }
   }
 
   /** One connection, from beginning to end; gives what ended it. */
-  async #connect(): Promise<RedisError> {
-    const cause = await this.#open();
+  async #connect(): Promise<End & { readonly at: number }> {
+    const { cause, at = this.#options.link.clock.now() } = await this.#open();
     // The next connection asks again.
     this.#roster.forgive();
     this.#retry?.();
     this.#retry = undefined;
     this.#canary?.stop();
     this.#failures++;
-    if (this.#state !== "running") return cause;
+    if (this.#state !== "running") return { cause, at };
     this.#emit({ type: "disconnected", error: cause });
     this.#calls.lookAtAll();
-    return cause;
+    return { cause, at };
   }
 
-  async #open(): Promise<RedisError> {
+  async #open(): Promise<End> {
     this.#stage = "opening";
     try {
       const endpoint = await unlessAborted(this.#lifetime.signal, () => this.#options.locate());
@@ -238,9 +239,10 @@ export class Supervisor {
       const { cause, connection } = await opening;
       this.#lost(connection, "reconnect");
       connection.subscriptions?.end();
-      return cause;
+      return { cause, at: connection.endedAt };
     } catch (error) {
-      return error instanceof RedisError ? error : new ConnectionError("Cannot find the endpoint", { cause: error });
+      if (error instanceof RedisError) return { cause: error };
+      return { cause: new ConnectionError("Cannot find the endpoint", { cause: error }) };
     }
   }
 

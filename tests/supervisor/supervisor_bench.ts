@@ -18,6 +18,8 @@ export interface BenchOptions extends NetworkOptions {
   readonly credentials?: () => Promise<Credentials>;
   readonly locate?: () => Promise<Endpoint>;
   readonly keepAlive?: LinkOptions["keepAlive"];
+  /** How long it takes to tell that a connection is lost. */
+  readonly lostMs?: number;
 }
 
 const decoder = new TextDecoder();
@@ -89,6 +91,7 @@ export class Bench {
       },
       lost: (since, confirmed) => {
         const had = [...confirmed.places("channel")].filter(({ state }) => state === "subscribed").length;
+        void this.clock.jump(options.lostMs ?? 0);
         this.told.push(`lost ${had} since ${since - this.#start}`);
         return had > 0;
       },

@@ -100,6 +100,20 @@ test("each attempt that fails waits longer, and one that is ready starts over", 
   ]);
 });
 
+test("what a lost connection has us do is part of the wait", async () => {
+  for (const [lostMs, leftMs] of [[20, 30], [60, 0]] as const) {
+    const bench = new Bench({ lostMs });
+    bench.want("a");
+    await settle();
+    bench.network.last.close();
+    await settle();
+    await bench.clock.advance(Math.max(0, leftMs - 1));
+    assertEquals(bench.network.dials, leftMs > 0 ? 1 : 2);
+    await bench.clock.advance(1);
+    assertEquals([bench.network.dials, bench.served()], [2, ["channel a"]]);
+  }
+});
+
 test("a connection that opens but never becomes ready does not start the waits over", async () => {
   const bench = new Bench({
     peer: (count) =>

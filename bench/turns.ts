@@ -20,8 +20,8 @@ export interface Turn<T> {
   measure(): Promise<T>;
 }
 
-/** So many rounds there are in any case, late or not, where a suite does not need more. */
-const LEAST_ROUNDS = 3;
+/** So many rounds there are in any case, late or not, where a suite does not need more: fewer are no claim. */
+const LEAST_ROUNDS = 5;
 /** Whoever has failed so often is measured no more: each time may have taken as long as anything is waited for. */
 const MOST_FAILURES = 2;
 

@@ -41,9 +41,6 @@ const ENDLESS = 1e9;
 const STRIDE = 1024;
 const PACED_STRIDE = 256;
 const GRACE_MS = 20_000;
-/** In any case with a message at a time, where one round differs from the next by more than a tenth; saturated by a twentieth. */
-const LEAST_ROUNDS = 5;
-const SATURATED_ROUNDS = 3;
 /** By default Redis cuts off a subscriber that is 32 MB behind: then a slow one could not be measured. */
 const PATIENCE = ["--client-output-buffer-limit", "pubsub", "1gb", "0", "0"];
 
@@ -142,10 +139,8 @@ async function measure(ground: Ground): Promise<RedisOutcome> {
       name: `${name(series)}, ${series.part}`,
       isOurs: series.role === "ours",
       rounds: series.rounds,
-      most: series.part === "saturated" ? SATURATED_ROUNDS : Infinity,
       measure: () => runOnce(run),
     })),
-    LEAST_ROUNDS,
   );
   return { series: all.map(({ series }) => series) };
 }

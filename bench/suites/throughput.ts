@@ -35,8 +35,6 @@ type Place = Runtime["name"] | "C";
 /** Floors are the least that hands out the same, as Earshot does in two ways. */
 type Role = "for await" | "batches" | "peer" | "raw" | "floor of for await" | "floor of batches";
 
-/** A floor takes part in so many rounds at most: it tells what is out of reach, not by how much anybody is faster. */
-const FLOOR_ROUNDS = 3;
 /** On Deno everybody is warmed up so many times as long: its compilers work for more than a second, on a core that the firehose needs. */
 const DENO_WARM_UP = 2;
 
@@ -139,7 +137,6 @@ async function measure(ground: Ground): Promise<Outcome> {
       name: `${place}: ${client}, ${cellName(cell)}`,
       isOurs: role !== "peer" && role !== "raw",
       rounds,
-      most: role.startsWith("floor") ? FLOOR_ROUNDS : Infinity,
       measure: () => run({ cell, firehose, reader, payload, warmUpMs: warmUp(place), measureMs }),
     })),
   );

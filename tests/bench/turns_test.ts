@@ -42,8 +42,8 @@ test("Everything takes its turn in every round, forwards and backwards by turns,
   assertEquals(ground.told, { missing: [], rounds: 3, failures: 0 });
 });
 
-test("When the time is up, there are three rounds all the same, or as many as a suite needs, and no more", async () => {
-  for (const [asked, least, rounds] of [[5, undefined, 3], [7, 5, 5], [2, 5, 2]] as const) {
+test("When the time is up, there are five rounds all the same, or as many as a suite needs, and no more", async () => {
+  for (const [asked, least, rounds] of [[7, undefined, 5], [9, 7, 7], [2, 7, 2]] as const) {
     const ground = new FakeGround(asked, -Infinity);
     const order: string[] = [];
     await takeTurns(ground, turnsOf(order, { name: "a" }), least);

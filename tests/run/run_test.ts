@@ -337,23 +337,3 @@ test("a group that ended because of a short payload does not make the next one s
   const long = new Array(SPAN_PAYLOADS).fill(1_000);
   assertEquals(groupsOf(taken([1_000, 1_000, 10, ...long], 0)).map(({ count }) => count), [5, SPAN_PAYLOADS - 2]);
 });
-
-test("a short text that is ASCII is decoded for itself, where that is faster, and no other", () => {
-  let calls = 0;
-  const ascii = {
-    isAt: (bytes: Uint8Array, from: number, to: number) => bytes.subarray(from, to).every((byte) => byte < 0x80),
-    decode(bytes: Uint8Array, from: number, to: number) {
-      calls++;
-      return decoder.part(bytes, from, to);
-    },
-    longestAlone: 4,
-  };
-  const run = new Run({ part: decoder.part, ascii });
-  const cost = (...payloads: string[]) => {
-    calls = 0;
-    refill(run, payloads.map((payload) => encoder.encode(payload)));
-    assertEquals(texts(run), payloads);
-    return calls;
-  };
-  assertEquals([cost("abcd", "b", "c"), cost("abcde", "b", "c"), cost("", "b"), cost("ä", "b")], [3, 1, 2, 0]);
-});

@@ -163,7 +163,6 @@ await run(async () => {
       due.forget();
       socket = await open(due);
       await send("SUBSCRIBE", [...entries.values()]);
-      return 0;
     },
   };
 });

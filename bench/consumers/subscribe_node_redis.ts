@@ -16,7 +16,6 @@ await run(async () => {
       const ready = new Promise((resolve) => redis.once("ready", resolve));
       await cut();
       await ready;
-      return 0;
     },
   };
 });

@@ -56,7 +56,6 @@ await run(async () => {
       await ended;
       write = await open(count);
       await send("SUBSCRIBE", [FIRST, ...all]);
-      return 0;
     },
   };
 });

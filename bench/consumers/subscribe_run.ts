@@ -32,8 +32,6 @@ export interface SubscribeOutcome {
    * them. Null where it has them not after {@linkcode PATIENCE_MS}.
    */
   readonly restoreMs: number | null;
-  /** How much of that the client waited on purpose before it dialled, where it tells. */
-  readonly delayMs: number;
 }
 
 /** A client that is connected, and subscribed to {@linkcode FIRST}. */
@@ -42,11 +40,8 @@ export interface Subscriber {
   subscribe(names: string[]): Promise<unknown>;
   /** Likewise. */
   unsubscribe(names: string[]): Promise<unknown>;
-  /**
-   * Calls `cut`, and resolves when every channel is there again, with the delay in milliseconds before it dialled. A
-   * client without it never says.
-   */
-  restored?(cut: () => Promise<void>): Promise<number>;
+  /** Calls `cut`, and resolves when every channel is there again. A client without it never says. */
+  restored?(cut: () => Promise<void>): Promise<void>;
 }
 
 /** What this process is to do. */
@@ -95,12 +90,16 @@ export async function run(connect: () => Promise<Subscriber>): Promise<never> {
     const { value } = await control.command(["CLIENT", "KILL", "TYPE", "pubsub"]);
     if (value !== 1) throw new Error(`There must be one subscriber to cut off: ${value}`);
   };
-  const delayMs = client.restored === undefined ? await cut() : await client.restored(cut);
-  const has = delayMs !== undefined || await restored(control, names.length + 1, start + PATIENCE_MS);
+  let has = true;
+  if (client.restored !== undefined) await client.restored(cut);
+  else {
+    await cut();
+    has = await restored(control, names.length + 1, start + PATIENCE_MS);
+  }
   const restoreMs = has ? performance.now() - start : null;
   if (has) await check(control, names, "resubscribe");
 
-  const outcome: SubscribeOutcome = { firstMs, againMs, restoreMs, delayMs: delayMs ?? 0 };
+  const outcome: SubscribeOutcome = { firstMs, againMs, restoreMs };
   fs.writeSync(1, `${JSON.stringify(outcome)}\n`);
   process.exit(0);
 }

@@ -112,7 +112,7 @@ type Time = (measured: Measured) => number | undefined;
 const TIMES: readonly (readonly [label: string, time: Time])[] = [
   ["first", ({ firstMs }) => firstMs ?? undefined],
   ["again", ({ againMs }) => againMs ?? undefined],
-  ["after a cut", ({ restoreMs, delayMs }) => restoreMs === null ? undefined : restoreMs - delayMs],
+  ["after a cut", ({ restoreMs }) => restoreMs ?? undefined],
 ];
 
 function render({ series }: SubscribeOutcome): string {

@@ -87,7 +87,7 @@ export class Upkeep {
   async #renew(expiresAt: number | undefined): Promise<void> {
     const { link, protocol, role, move } = this.#options;
     if (expiresAt === undefined) return;
-    const { signal } = this.#waiting();
+    const signal = this.#waiting();
     while (expiresAt !== undefined && !signal.aborted) {
       const left = expiresAt - link.clock.date();
       await this.#insist(Math.max(LEAST_MS, left * SHARE), async () => {
@@ -104,16 +104,17 @@ export class Upkeep {
     }
   }
 
-  #waiting(): AbortController {
+  /** For something that waits: aborted once all is stopped. */
+  #waiting(): AbortSignal {
     this.#waits ??= new AbortController();
     if (this.#state === "stopped") this.#waits.abort();
-    return this.#waits;
+    return this.#waits.signal;
   }
 
   /** Runs something after a wait, and again until it succeeds. */
   async #insist(waitMs: number, run: () => Promise<void>): Promise<void> {
     const { link: { clock }, failed } = this.#options;
-    const { signal } = this.#waiting();
+    const signal = this.#waiting();
     for (let nextMs = LEAST_MS;; nextMs = Math.min(2 * nextMs, MOST_MS)) {
       await sleepUntil(clock.date() + waitMs, signal, clock);
       if (signal.aborted) return;

@@ -74,9 +74,9 @@ export class Run {
   #copy: Uint8Array | undefined;
   /** How many groups from now on are decoded message by message, and how many after the next that is not ASCII. */
   #apart = 0;
+  #nextApart = 1;
   /** `short`: every payload of the run is, and ASCII. It is looked at once, when the first text is asked for. */
   #texts: "not looked at" | "short" | "any" = "not looked at";
-  #nextApart = 1;
   readonly #decoder: Decoder;
 
   /** An empty run. */
@@ -149,9 +149,9 @@ export class Run {
   }
 
   /**
-   * Adds message `i` and those behind it, as text, to `into`: as far as they are for the same, in one group, and `into` has
-   * less than `most`. Gives the first that is not added, which is `i` where the group is not ASCII. One call for many, and a
-   * loop for each way to decode: on Node a tenth less for a message of a batch.
+   * Adds message `i` and those behind it, as text, to `into`: as far as they are for the same, in one group or all short,
+   * and `into` has less than `most`. Gives the first that is not added, which is `i` where the group is not ASCII. One call
+   * for many, and a loop for each way to decode: on Node a tenth less for a message of a batch.
    */
   textsInto(into: Message<string>[], i: number, most: number): number {
     if (this.#isShort()) return this.#asciiInto(into, i, Math.min(this.count, i + most - into.length));
@@ -234,6 +234,7 @@ export class Run {
     this.#copy = undefined;
   }
 
+  /** Is each text of the run decoded for itself, without a group? */
   #isShort(): boolean {
     if (this.#texts === "not looked at") this.#texts = this.#areShort() ? "short" : "any";
     return this.#texts === "short";

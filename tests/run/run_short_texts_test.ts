@@ -5,16 +5,12 @@ import { decoder } from "../../src/codec.ts";
 import type { Message } from "../../src/message.ts";
 import { LONGEST_SPAN_BYTES, MOST_MESSAGES, Run } from "../../src/run/run.ts";
 import { Topic } from "../../src/run/topics.ts";
-import { fill, message } from "../support/run.ts";
+import { refill } from "../support/run.ts";
 import { test } from "../support/test.ts";
 
 const encoder = new TextEncoder();
 const alone = new TextDecoder("utf-8", { ignoreBOM: true });
 const NEWS = new Topic("channel", "news", undefined);
-
-function refill(run: Run, payloads: readonly Uint8Array[]): void {
-  fill(run, payloads.map((payload) => message("news", payload)));
-}
 
 /** A run whose decoder decodes ASCII of up to four bytes for itself, and what it was called for. */
 function shortRun(): { run: Run; calls: { looks: number; decodings: number } } {

@@ -3,15 +3,11 @@ import fc from "fast-check";
 import { decoder } from "../../src/codec.ts";
 import { LONGEST_SPAN_BYTES, MOST_MESSAGES, Run, SPAN_BYTES, SPAN_PAYLOADS } from "../../src/run/run.ts";
 import { Topic } from "../../src/run/topics.ts";
-import { fill, message, runOf } from "../support/run.ts";
+import { fill, message, refill, runOf } from "../support/run.ts";
 import { test } from "../support/test.ts";
 
 const encoder = new TextEncoder();
 const alone = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function refill(run: Run, payloads: readonly Uint8Array[]): void {
-  fill(run, payloads.map((payload) => message("news", payload)));
-}
 
 function newRun(...payloads: (string | Uint8Array)[]): Run {
   return runOf(payloads.map((payload) => message("news", payload)));

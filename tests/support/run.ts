@@ -56,6 +56,11 @@ export function fill(run: Run, messages: readonly WireMessage[], topics: KnownTo
   }
 }
 
+/** Makes messages of these payloads, all on one channel, the run. */
+export function refill(run: Run, payloads: readonly Uint8Array[]): void {
+  fill(run, payloads.map((payload) => message("news", payload)));
+}
+
 /** Takes the next message, as a plain object. */
 export function takeOne(run: Run): WireMessage {
   const i = run.taken++;

@@ -131,6 +131,12 @@ function closeQuietly(conn: Deno.Conn): void {
  */
 const LONG_READ = 1024;
 
+/**
+ * After a shorter one the next one begins when whoever waited for what was read has run: to begin it takes 1 µs, which was a
+ * third of the time that a message by itself took from the read to its consumer.
+ */
+const NOW = Promise.resolve();
+
 /** The longest read, in bytes, of whoever brings no room. */
 const OWN_ROOM = 64 * 1024;
 
@@ -140,8 +146,9 @@ class DenoTransport implements TellingTransport {
   /** For whoever brings no room; made on first use. */
   #ownRoom: Uint8Array<ArrayBuffer> | undefined;
   #state: "open" | "closed" = "open";
-  /** Who has a read under way. */
+  /** Who has a read under way, and where to. */
   #taker: Taker | undefined;
+  #room: Uint8Array<ArrayBuffer> | undefined;
   /** How many bytes the last read took. */
   #lastRead = 0;
   #lastWrite: Promise<void> = Promise.resolve();
@@ -162,13 +169,11 @@ class DenoTransport implements TellingTransport {
   readFor(taker: Taker, room: Uint8Array<ArrayBuffer>): void {
     if (this.#taker !== undefined) throw alreadyReading();
     this.#taker = taker;
-    const read = this.#state === "closed"
-      ? Promise.resolve(null)
-      : this.#lastRead < LONG_READ
-      ? this.#conn.read(room)
-      : nextTurn().then(() => this.#conn.read(room));
-    read.then(this.#filled, this.#broke);
+    this.#room = room;
+    (this.#lastRead < LONG_READ ? NOW : nextTurn()).then(this.#read);
   }
+
+  #read = (): void => void this.#conn.read(this.#room!).then(this.#filled, this.#broke);
 
   #filled = (count: number | null): void => {
     const taker = this.#taker!;

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Endpoint, endpointText } from "../../src/endpoint.ts";
-import type { Transport } from "../../src/transport/transport.ts";
+import type { TellingTransport, Transport } from "../../src/transport/transport.ts";
 import { test } from "../support/test.ts";
 import { dialContract } from "./dial_contract.ts";
 import { certified, pem, socketLeaf } from "./socket_leaf.ts";
@@ -56,6 +56,29 @@ if ("Deno" in globalThis) {
         [{ host: "localhost", port: 1, tls: { ...certificate, serverName: "other.test" } }, "not the host: other.test"],
       ] as const
     ) await assertRejects(() => dial(endpoint, { signal }), TypeError, text);
+  });
+
+  test("deno leaf: after a short read whoever waited for it runs before the next read begins", async () => {
+    const happened: string[] = [];
+    const read = () => {
+      happened.push("a read");
+      return Promise.resolve(happened.length > 3 ? null : 10);
+    };
+    const { connect } = Deno;
+    // deno-lint-ignore no-explicit-any
+    Deno.connect = () => Promise.resolve({ setNoDelay: () => {}, close: () => {}, read } as any);
+    const near = await dial({ host: "localhost", port: 1 }, { signal: new AbortController().signal })
+      .finally(() => Deno.connect = connect) as TellingTransport;
+    const room = new Uint8Array(100);
+    await new Promise<void>((resolve) => {
+      const filled = (count: number) => {
+        Promise.resolve().then(() => happened.push(`${count} bytes taken`));
+        near.readFor(taker, room);
+      };
+      const taker = { filled, took: () => {}, ended: () => resolve() };
+      near.readFor(taker, room);
+    });
+    assertEquals(happened, ["a read", "10 bytes taken", "a read", "10 bytes taken", "a read"]);
   });
 
   for (

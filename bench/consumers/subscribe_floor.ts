@@ -1,5 +1,5 @@
 /**
- * The least that any client has to do: an object for each name in a map, a command for each 256 of them, as they are in
+ * The least that any client has to do: an object for each name in a map, a command for each 512 of them, as they are in
  * the order in which they were asked for, and each acknowledgement compared with the name that is due, by a pattern. It
  * knows nothing but short names in ASCII and RESP2, and throws at anything else. No layers, no refusals, no events, no timers.
  */
@@ -8,7 +8,7 @@ import { FIRST, run } from "./subscribe_run.ts";
 import { type Ear, open } from "./subscribe_socket.ts";
 
 /** As Earshot's commands. */
-const MOST_NAMES = 256;
+const MOST_NAMES = 512;
 const CR = 0x0d;
 const LF = 0x0a;
 const DOLLAR = 0x24;

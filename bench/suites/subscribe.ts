@@ -124,7 +124,7 @@ function render({ series }: SubscribeOutcome): string {
     "(ioredis, iovalkey and Bun's own client never say: until the server has them). What the server has is compared with " +
     "the names each time: `no` means that it had not when the client said so, or not within 3 seconds after the cut. All clients reconnect as soon as they can be told to; for Earshot that is " +
     "1 ms from the cut on, of which nothing is taken off. A ratio is that of one round, to the raw socket with a command for each name. " +
-    "The floor keeps an object for each name, sends a command for each 256, and compares each acknowledgement with the " +
+    "The floor keeps an object for each name, sends a command for each 512, and compares each acknowledgement with the " +
     "name that is due, in one file with no layers.",
     ...sizes.map((channels) => sizeTable(channels, series.filter((one) => one.channels === channels))),
   ].join("\n\n");

@@ -16,7 +16,7 @@ import type { Place } from "./subscriptions.ts";
 
 /** So many names have a command each, also the first of those asked for one by one; a command of more carries at most so many. */
 const FEW_NAMES = 16;
-const MOST_NAMES = 256;
+const MOST_NAMES = 512;
 /** About so many bytes are sent at a time: while a server answers them, the next are written. */
 const PART_BYTES = 64 * 1024;
 

@@ -1,14 +1,17 @@
 /**
  * The fast path: finds the messages in what has been read, in one pass, without making anything of them.
  *
- * 1. It only ever says "here is a message" or "not here". Whatever is of another type, cut off, too large or malformed is
- *    not here, and is left to the reader of `resp/`, which alone waits, refuses and throws. So the two can never
+ * 1. It only ever says "here is a message" or "not here". Whatever is of another type, too large or malformed is
+ *    not here, and is left to the reader of `resp/`, which alone refuses and throws. So the two can never
  *    disagree; a property test holds them equal, whatever the boundaries and the damage.
  * 2. No byte at or after the end counts, though the memory behind it may hold an older message: a header is looked at
  *    only where as much is left as the shortest message takes, and every length is believed only when it stands before
  *    the end.
  * 3. A message that lies whole up to the middle of its payload is waited for in place: the scanner knows how much
- *    it takes, so that nothing is looked at again before that is there.
+ *    it takes, so that nothing is looked at again before that is there. So is the front of one that is cut off before that,
+ *    as long as it may become one; it is looked at again when there is more. Read by the reader, as it was, such a message
+ *    went the long way: with 16 bytes two reads of three end in a header, and `for await` took 4 % more on Deno and Node,
+ *    5 % on Bun; in pieces of 1,500 bytes a byte took Deno 6.9 ns instead of 4.5.
  * 4. Most messages follow one on the same channel, or on the one that came next the last time: their whole header is
  *    compared, in words of eight bytes, before anything of it is read (topics.ts). The length of a payload is likewise
  *    compared with the one before it, as the two words that its digits and their CR LF are.
@@ -34,16 +37,22 @@ const CR_LF = 0x0a0d;
 const ZERO = 0x30;
 const NINE = 0x39;
 const DOLLAR = 0x24;
+const PUSH = 0x3e;
+const ARRAY = 0x2a;
 
 /** The shortest message, in bytes: no name, no payload. */
 const SHORTEST = ">3\r\n$7\r\nmessage\r\n$0\r\n\r\n$0\r\n\r\n".length;
 /** Payloads up to this length, in bytes, are waited for in place; longer ones would make every buffer of the inbox large. */
 const LONGEST_IN_PLACE = 128 * 1024;
+/** A longer front of a message, in bytes, is left to the reader, so that little of it is looked at twice. */
+const LONGEST_FRONT = 512;
 /** No header that is recognised is longer, in bytes. */
 const LONGEST_LINE = 16;
 /** Of a `pmessage`. */
 const MOST_ELEMENTS = 4;
 const LONGEST_LABEL = 8;
+/** No length has more digits. */
+const LONGEST_LENGTH = 10;
 
 /** What a {@linkcode Scanner} is made for. */
 export interface ScannerOptions {
@@ -58,6 +67,8 @@ export interface ScannerOptions {
 /** How the messages of one kind begin: up to the `$` of the first name. */
 class Beginning {
   readonly kind: Kind;
+  /** As a push. */
+  readonly bytes: Uint8Array;
   /** In bytes. */
   readonly length: number;
   readonly push: number;
@@ -71,7 +82,8 @@ class Beginning {
   constructor(kind: Kind) {
     const { message, messageArity } = KINDS[kind];
     const text = (type: string) => `${type}${messageArity}\r\n$${message.length}\r\n${message}\r\n$`;
-    const push = new DataView(new TextEncoder().encode(text(">")).buffer);
+    this.bytes = new TextEncoder().encode(text(">"));
+    const push = new DataView(this.bytes.buffer);
     this.kind = kind;
     this.length = push.byteLength;
     this.push = push.getInt32(0);
@@ -88,6 +100,14 @@ class Beginning {
     return view.getInt32(at + 8) === this.second && view.getInt32(at + 4) === this.first &&
       view.getInt32(at + 12) === this.third && view.getInt32(at + this.length - 4) === this.last &&
       (type === this.push || (type === this.array && arrays === "arrays too"));
+  }
+
+  /** Do the bytes from `at` to `end - 1` begin so, or are they a front of that? */
+  isFrontAt(bytes: Uint8Array, at: number, end: number, arrays: "arrays too" | "pushes only"): boolean {
+    if (bytes[at] !== PUSH && (bytes[at] !== ARRAY || arrays === "pushes only")) return false;
+    const count = Math.min(this.length, end - at);
+    for (let i = 1; i < count; i++) if (bytes[at + i] !== this.bytes[i]) return false;
+    return true;
   }
 }
 
@@ -192,7 +212,29 @@ export class Scanner {
     }
     topics.last = row;
     run.count = count;
+    if (at < end && this.#needed === 0 && count < MOST_MESSAGES && this.#isFront(bytes, at, end)) {
+      this.#needed = end - at + 1;
+    }
     return at;
+  }
+
+  /** Is what stands from `at` to `end - 1` a message that is cut off before its payload? The reader would wait for more, too. */
+  #isFront(bytes: Uint8Array, at: number, end: number): boolean {
+    if (this.#longest < 0 || end - at > LONGEST_FRONT) return false;
+    const beginning = BEGINNINGS.find((one) => one.isFrontAt(bytes, at, end, this.#arrays));
+    if (beginning === undefined) return false;
+    let from = at + beginning.length;
+    for (let names = beginning.kind === "pattern" ? 2 : 1; from < end; names--) {
+      const line = this.#readLength(bytes, from);
+      // Memory behind the end does not count.
+      if (line < 0 || line > end) return isCutLength(bytes, from, end);
+      if (names === 0) return false;
+      from = line + this.#length;
+      if (from + 3 > end) return isCutBetween(bytes, from, end);
+      if (!isNext(bytes, from)) return false;
+      from += 3;
+    }
+    return true;
   }
 
   /** Reads the header that begins at `at`, whose topic is then the last; false where there is none. */
@@ -237,6 +279,18 @@ export class Scanner {
 /** Behind the end of the memory there is none, and nothing may be calculated with it: positions have to stay integers. */
 function isDigit(byte: number | undefined): byte is number {
   return byte !== undefined && byte >= ZERO && byte <= NINE;
+}
+
+/** Are the bytes from `at` to `end - 1` the front of a length, of which no more than the line feed is told? */
+function isCutLength(bytes: Uint8Array, at: number, end: number): boolean {
+  const most = at + LONGEST_LENGTH;
+  while (at < end && at < most && isDigit(bytes[at])) at++;
+  return at === end || (at + 1 === end && bytes[at] === CR);
+}
+
+/** Is what stands at `at`, before `end`, a front of what is between two strings? Where that is behind the end, it may be. */
+function isCutBetween(bytes: Uint8Array, at: number, end: number): boolean {
+  return (at >= end || bytes[at] === CR) && (at + 1 >= end || bytes[at + 1] === LF);
 }
 
 /** Does a string end here, and another one begin? */

@@ -241,6 +241,12 @@ test("of a first line that the reader has begun to look at, nothing is remembere
   for (const cut of [1, 2, 3]) {
     const side = assertSame(wire, { cuts: [cut], feedings: ["foreign"] }, { protocol: 3 });
     assertEquals([side.scanned, side.error], [1, undefined]);
+    const begun = new Side("fast", { protocol: 3 });
+    feed(begun.reader, wire, 0, cut, "foreign");
+    assertEquals(begun.reader.next(), undefined);
+    feed(begun.reader, wire, cut, wire.length, "foreign");
+    begun.read();
+    assertEquals([begun.scanned, begun.error, begun.seen.length], [1, undefined, 3]);
   }
 });
 
